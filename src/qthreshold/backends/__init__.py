@@ -1,0 +1,1 @@
+"""What circuits can be run on."""

@@ -1,0 +1,129 @@
+"""The noise of a simulated device, and the true errors that follow from it.
+
+Noise comes after each pulse and each native two-qubit gate (rz is virtual and noiseless); readout misassigns bits. Truth
+is computed from these channels, never from reported errors.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from qthreshold.circuits import native
+from qthreshold.device import Device
+from qthreshold.identity import Record
+from qthreshold.numerics import channels
+
+__all__ = ["Noise", "Truth", "build_noise", "native_ptm", "pair_channels", "qubit_channels", "true_errors"]
+
+Real = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Noise(Record):
+    """Error channels (PTMs) of every operation.
+
+    Attributes:
+        sx, x: Error after each pulse, ``(n, 4, 4)``.
+        native: Error after each native two-qubit gate, ``(E, 16, 16)``; qubit 0 is the first of the native order.
+        p1_given_0, p0_given_1: Readout misassignment, ``(n,)``.
+    """
+
+    schema: ClassVar[str] = "qthreshold/noise/1"
+    sx: Real
+    x: Real
+    native: Real
+    p1_given_0: Real
+    p0_given_1: Real
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Truth(Record):
+    """What a perfect measurement of a simulated device would find; average gate infidelities.
+
+    Attributes:
+        cnot_error: Error of the interleaved block of each pair, ``(E,)``.
+        one_qubit_error: Mean error of the 24 one-qubit Cliffords, ``(n,)``.
+        readout_error: Mean misassignment, ``(n,)``.
+    """
+
+    schema: ClassVar[str] = "qthreshold/truth/1"
+    cnot_error: Real
+    one_qubit_error: Real
+    readout_error: Real
+
+
+def build_noise(
+    *, direction: npt.NDArray[np.int64], gate: tuple[str, ...], angles: Real, edge_error: Real, edge_duration: Real,
+    t1: Real, t2: Real, pulse_error: Real, pulse_duration: Real, over_rotation: Real, phase_error: Real,
+    p1_given_0: Real, p0_given_1: Real, readout_duration: Real,
+) -> Noise:  # fmt: skip
+    """Channels from physical parameters.
+
+    After a gate come, in this order: its coherent error, relaxation of its qubits for its duration, and as much
+    depolarizing noise as brings the incoherent infidelity to the stated error (none if relaxation alone exceeds it).
+
+    Args:
+        direction: Pairs in native order, ``(E, 2)``.
+        gate: Native gate of each pair (not used by the noise itself).
+        angles: Coherent error of each pair, ``(E, 16)``, radians per Pauli.
+        edge_error: Incoherent average gate infidelity, ``(E,)``.
+        edge_duration: Seconds, ``(E,)``.
+        t1: Seconds, ``(n,)``.
+        t2: Seconds, ``(n,)``.
+        pulse_error: Incoherent infidelity of sx and x, ``(n,)``.
+        pulse_duration: Seconds, ``(n,)``.
+        over_rotation: Radians too many in sx; x gets twice as many, ``(n,)``.
+        phase_error: Radians of z rotation after each pulse, ``(n,)``.
+        p1_given_0: Readout, ``(n,)``.
+        p0_given_1: Readout, ``(n,)``.
+        readout_duration: Not used by the noise.
+    """
+    zero = np.zeros_like(over_rotation)
+    relax = channels.relaxation(t1, t2, pulse_duration)
+    dep = channels.depolarizing(channels.depolarizing_fill(relax, pulse_error), 1)
+    phase = channels.hamiltonian_error(np.stack([zero, zero, zero, phase_error], -1), 1)
+    pulses = [
+        dep @ relax @ phase @ channels.hamiltonian_error(np.stack([zero, turns * over_rotation, zero, zero], -1), 1) for turns in (1, 2)
+    ]
+    a, b = direction[:, 0], direction[:, 1]
+    both = channels.tensor(channels.relaxation(t1[a], t2[a], edge_duration), channels.relaxation(t1[b], t2[b], edge_duration))
+    fill = channels.depolarizing(channels.depolarizing_fill(both, edge_error), 2)
+    pair = fill @ both @ channels.hamiltonian_error(angles, 2)
+    return Noise(sx=pulses[0], x=pulses[1], native=pair, p1_given_0=p1_given_0, p0_given_1=p0_given_1)
+
+
+def native_ptm(device: Device, noise: Noise, edge: int) -> Real:
+    """Noisy channel of a pair's native gate, ``(16, 16)``."""
+    return noise.native[edge] @ channels.unitary(native.NATIVE_UNITARY[device.gate[edge]])
+
+
+def pair_channels(device: Device, noise: Noise, edge: int) -> native.PairChannels:
+    """Noisy channels of everything on one pair."""
+    qubits = device.direction[edge]
+    return native.pair_ptms(device.gate[edge], native.opcode_ptms(noise.sx[qubits], noise.x[qubits]), native_ptm(device, noise, edge))
+
+
+def qubit_channels(noise: Noise) -> Real:
+    """Noisy channels of the 24 one-qubit elements of every qubit, ``(n, 24, 4, 4)``."""
+    return native.one_qubit_ptms(native.opcode_ptms(noise.sx, noise.x))
+
+
+def true_errors(device: Device, noise: Noise, block: str = "cnot") -> Truth:
+    """True errors from the channels: average gate infidelity of the interleaved block with its noise.
+
+    Args:
+        device: The device.
+        noise: Its channels.
+        block: ``cnot`` (compiled C-NOT) or ``native``.
+    """
+    one = channels.average_gate_infidelity(qubit_channels(noise), native.ideal_one_qubit_ptms()).mean(axis=1)
+    opcodes = native.opcode_ptms(noise.sx, noise.x)
+    cnot = np.zeros(len(device.edges))
+    for gate in set(device.gate):
+        edges = np.flatnonzero(np.array(device.gate) == gate)
+        gates = noise.native[edges] @ channels.unitary(native.NATIVE_UNITARY[gate])
+        noisy = native.word_ptm(native.block_word(block, gate), opcodes[device.direction[edges]], gates)
+        cnot[edges] = channels.average_gate_infidelity(noisy, native.ideal_ptm(native.block_element(block, gate)))
+    return Truth(cnot_error=cnot, one_qubit_error=one, readout_error=(noise.p1_given_0 + noise.p0_given_1) / 2)

@@ -1,0 +1,1 @@
+"""From Clifford indices to circuits in a pair's own gates."""

@@ -1,0 +1,1 @@
+"""The ground floor: numpy and scipy only; arrays in, arrays out."""

@@ -1,0 +1,106 @@
+"""The only place where intervals are made.
+
+Every function returns plain arrays ``(low, high)`` or ``(best, low, high)``; records wrap them as ``Interval``.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+__all__ = ["clopper_pearson", "mean_of_finite_set", "quantile_interval", "satterthwaite", "student_t"]
+
+Real = npt.NDArray[np.float64]
+
+
+def student_t(dof: npt.ArrayLike, level: float) -> Real:
+    """Two-sided Student t quantile: half-width in standard errors at confidence ``level``; shape of ``dof``."""
+    dof = np.asarray(dof, dtype=float)
+    with np.errstate(invalid="ignore"):
+        value = special.stdtrit(np.where(np.isfinite(dof), dof, 1e9), (1 + level) / 2)
+    return np.asarray(value, dtype=float)
+
+
+def satterthwaite(variances: npt.ArrayLike, dofs: npt.ArrayLike) -> Real:
+    """Degrees of freedom of a sum of independent variance estimates (last axis).
+
+    Args:
+        variances: Estimated variances, shape ``(..., V)``.
+        dofs: Degrees of freedom behind each, broadcastable; entries with zero variance do not matter.
+
+    Returns:
+        Shape ``(...)``, infinite where all variances vanish.
+
+    References:
+        F. E. Satterthwaite, Biometrics Bulletin 2, 110 (1946).
+    """
+    v, d = np.broadcast_arrays(np.asarray(variances, dtype=float), np.asarray(dofs, dtype=float))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out = v.sum(axis=-1) ** 2 / np.where(v > 0, v**2 / d, 0.0).sum(axis=-1)
+    return np.where(np.isnan(out), np.inf, out)
+
+
+def clopper_pearson(successes: npt.ArrayLike, trials: npt.ArrayLike, level: float) -> tuple[Real, Real, Real]:
+    """Exact binomial interval: best, low, high; NaN without trials.
+
+    References:
+        C. J. Clopper, E. S. Pearson, Biometrika 26, 404 (1934).
+
+    Example:
+        >>> best, low, high = clopper_pearson(0, 100, 0.95)
+        >>> float(low), round(float(high), 4)
+        (0.0, 0.0362)
+    """
+    x, n = np.broadcast_arrays(np.asarray(successes, dtype=float), np.asarray(trials, dtype=float))
+    tail = (1 - level) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low = np.where(x > 0, special.betaincinv(np.maximum(x, 1e-300), n - x + 1, tail), 0.0)
+        high = np.where(x < n, special.betaincinv(x + 1, np.maximum(n - x, 1e-300), 1 - tail), 1.0)
+        best = x / n
+    blank = n <= 0
+    return tuple(np.where(blank, np.nan, v) for v in (best, low, high))  # type: ignore[return-value]
+
+
+def mean_of_finite_set(values: npt.ArrayLike, errors: npt.ArrayLike, dofs: npt.ArrayLike, size: int, level: float) -> tuple[float, float, float, float]:
+    """Mean over a finite set of which ``values`` were measured: each with its own error, the rest not at all.
+
+    The variance has two parts: measurement, sum(se^2) / m^2 over the m measured members, and, if m < size, the
+    members left out, (1 - m/size) s^2 / m with s^2 the spread of the true values (spread of the estimates less their
+    measurement variance). A fully measured set has no second part: its members are not a sample of anything.
+
+    Args:
+        values: Estimates, shape ``(m,)``, no NaN.
+        errors: Standard errors, shape ``(m,)``.
+        dofs: Degrees of freedom of the errors, shape ``(m,)``.
+        size: Number of members of the whole set, at least m.
+        level: Confidence level.
+
+    Returns:
+        best, low, high and the standard error; NaN when nothing was measured.
+
+    References:
+        W. G. Cochran, Sampling Techniques, 3rd ed., sections 2.6 and 13.9 (finite population correction, measurement error).
+    """
+    x, se, dof = (np.asarray(v, dtype=float) for v in (values, errors, dofs))
+    m = x.size
+    if m == 0:
+        return (np.nan,) * 4
+    if size < m:
+        raise ValueError(f"{m} members measured of a set of {size}")
+    own = se**2 / m**2
+    spread = max(x.var(ddof=1) - float(np.mean(se**2)), 0.0) if m > 1 else np.inf
+    missing = (1 - m / size) * spread / m if size > m else 0.0
+    error = float(np.sqrt(own.sum() + missing))
+    freedom = satterthwaite(np.append(own, missing), np.append(dof, max(m - 1, 1)))
+    half = float(student_t(freedom, level)) * error
+    best = float(x.mean())
+    return best, best - half, best + half, error
+
+
+def quantile_interval(draws: npt.ArrayLike, level: float) -> tuple[float, float, float]:
+    """Median and equal-tailed interval of draws, NaNs left out; NaN when no draw is a number."""
+    x = np.asarray(draws, dtype=float)
+    x = x[~np.isnan(x)]
+    if x.size == 0:
+        return (np.nan,) * 3
+    low, best, high = np.quantile(x, [(1 - level) / 2, 0.5, (1 + level) / 2])
+    return float(best), float(low), float(high)

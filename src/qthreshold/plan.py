@@ -1,0 +1,323 @@
+"""Plan: every circuit of a run, with everything that analysis will need.
+
+A circuit is wide: it holds one *unit* for each of its targets (a qubit or a pair). A unit is a random sequence of steps
+followed by one element that returns the register to a random bit string. A step of the padded protocol is C P1 P2 in
+the reference arm and C P1 G P2 in the interleaved arm, with a uniform Clifford C, random Paulis P1 and P2 as layers of
+their own, and the block G; the plain protocol leaves the Paulis out. Both arms share their Cliffords and Paulis.
+
+References:
+    E. Magesan et al., arXiv:1203.4550 (interleaved RB). R. Harper et al., arXiv:1901.00535 (random final Pauli).
+    D. C. McKay et al., arXiv:2311.05933 (simultaneous pairs in layers).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from qthreshold.device import Device
+from qthreshold.identity import Record
+from qthreshold.numerics import cliffords, graphs
+from qthreshold.recipe import Recipe
+
+__all__ = ["INTERLEAVED", "ONE_QUBIT", "PADDING_CODES", "READOUT", "REFERENCE", "TWO_QUBIT", "Plan", "PlanCost", "make_plan", "plan_cost", "seed_rng"]
+
+READOUT, ONE_QUBIT, TWO_QUBIT = 0, 1, 2
+REFERENCE, INTERLEAVED = 0, 1
+
+# Draw one of eight with equal chance: I I Z Z X+ X- Y+ Y-, as numbers of native.PADDINGS, and the Paulis they are.
+PADDING_CODES = np.array([0, 0, 1, 1, 2, 3, 4, 5], dtype=np.uint8)
+_CODE_PAULI = np.array([0, 2, 1, 1, 3, 3])
+
+_UNKNOWN_EDGE_ERROR, _UNKNOWN_QUBIT_ERROR = 5e-3, 5e-4  # where the device reports nothing: ordinary values of 2026
+_PULSES_PER_STEP = 5.5  # of both qubits: about 3.5 in a two-qubit Clifford, 2 in the padding
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Plan(Record):
+    """All circuits of a run.
+
+    Attributes:
+        device_id: Id of the device.
+        recipe: The recipe, as read.
+        seed: Seed of everything random.
+        one_qubit_lengths, two_qubit_lengths: Steps, increasing.
+        qubits: Measured qubits, ``(Q,)``.
+        edges: Rows of ``device.edges`` that are measured, ``(M,)``.
+        n_edges_usable: How many pairs could be measured; more than M where the recipe takes a sample.
+        circuit_experiment, circuit_arm, circuit_layer, circuit_length, circuit_sample, circuit_shots: One entry per
+            circuit, ``(C,)``, in execution order.
+        unit_circuit, unit_target: Circuit and target (qubit, or row of ``device.edges``) of each unit, ``(U,)``.
+        unit_start: Where the unit's steps start in ``cliffords`` and ``paddings``.
+        unit_final: Element that ends the sequence.
+        unit_expected: Expected outcome; bit 0 belongs to the first qubit of the native order.
+        cliffords: Clifford indices of all steps, ``(S,)``; both arms of a sequence point to the same steps.
+        paddings: Padding layers P1 and P2 of each step (``6 * j + i`` as in ``native.padding_words``), ``(S, 2)``.
+    """
+
+    schema: ClassVar[str] = "qthreshold/plan/1"
+    device_id: str
+    recipe: Mapping[str, Any]
+    seed: int
+    one_qubit_lengths: npt.NDArray[np.int64]
+    two_qubit_lengths: npt.NDArray[np.int64]
+    qubits: npt.NDArray[np.int64]
+    edges: npt.NDArray[np.int64]
+    n_edges_usable: int
+    circuit_experiment: npt.NDArray[np.int8]
+    circuit_arm: npt.NDArray[np.int8]
+    circuit_layer: npt.NDArray[np.int32]
+    circuit_length: npt.NDArray[np.int64]
+    circuit_sample: npt.NDArray[np.int32]
+    circuit_shots: npt.NDArray[np.int64]
+    unit_circuit: npt.NDArray[np.int32]
+    unit_target: npt.NDArray[np.int32]
+    unit_start: npt.NDArray[np.int64]
+    unit_final: npt.NDArray[np.uint16]
+    unit_expected: npt.NDArray[np.uint8]
+    cliffords: npt.NDArray[np.uint16]
+    paddings: npt.NDArray[np.uint8]
+
+    def _check(self) -> None:
+        for prefix, names in (("circuit", ("arm", "layer", "length", "sample", "shots")), ("unit", ("target", "start", "final", "expected"))):
+            first = getattr(self, "circuit_experiment" if prefix == "circuit" else "unit_circuit")
+            for name in names:
+                if getattr(self, f"{prefix}_{name}").shape != first.shape:
+                    raise ValueError(f"{prefix}_{name} has shape {getattr(self, f'{prefix}_{name}').shape}, expected {first.shape}")
+        if self.paddings.shape != (len(self.cliffords), 2):
+            raise ValueError(f"paddings {self.paddings.shape} do not fit {len(self.cliffords)} steps")
+
+    @property
+    def n_circuits(self) -> int:
+        """Number of (wide) circuits."""
+        return len(self.circuit_experiment)
+
+    @property
+    def padded(self) -> bool:
+        """Whether the padded protocol is used."""
+        return bool(self.recipe["two_qubit"]["protocol"] == "padded")
+
+    @property
+    def block(self) -> str:
+        """The interleaved block: ``cnot`` or ``native``."""
+        return str(self.recipe["two_qubit"]["gate"])
+
+    def parsed_recipe(self) -> Recipe:
+        """The recipe as a checked object."""
+        return Recipe.model_validate(self.recipe)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCost:
+    """What a plan costs to run: counts, and seconds of device time."""
+
+    circuits: int
+    executions: int
+    longest_circuit: int
+    longest_seconds: float
+    estimated_seconds: float
+
+
+def seed_rng(seed: int, *key: int) -> np.random.Generator:
+    """The random generator of one purpose: independent streams for different keys."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy=seed, spawn_key=key)))
+
+
+def make_plan(device: Device, recipe: Recipe, seed: int, block_element: Mapping[str, int]) -> Plan:
+    """Lay out every circuit of a run. The same device, recipe and seed give the same plan id.
+
+    Args:
+        device: What to measure.
+        recipe: How.
+        seed: Seed, at least 0.
+        block_element: Clifford index of the interleaved block for each native gate.
+
+    Raises:
+        ValueError: The seed is negative.
+    """
+    if seed < 0:
+        raise ValueError(f"seed must not be negative, got {seed}")
+    two, one = recipe.two_qubit, recipe.one_qubit
+    qubits, usable = device.usable_qubits, device.usable_edges
+    edges, edge_layer = _edges_and_layers(device, usable, two.pairs_per_qubit, two.spacing, seed)
+    if one.spacing == "isolated":
+        qubit_layer = np.arange(len(qubits))
+    else:
+        dense = _is_dense(device, usable, two.pairs_per_qubit)
+        qubit_layer = graphs.color_layers(qubits[:, None], device.edges[usable], device.n_qubits, 0 if dense else one.spacing)
+    e1 = _typical(device.qubit_error[qubits], _UNKNOWN_QUBIT_ERROR)
+    e2 = _typical(device.edge_error[edges], _UNKNOWN_EDGE_ERROR)
+    one_lengths = _lengths(one.lengths, one.length_factors, one.longest, 2 * 0.83 * e1)
+    two_lengths = _lengths(two.lengths, two.length_factors, two.longest, 4 / 3 * (2.5 * e2 + (_PULSES_PER_STEP + 1) * e1))
+    builder = _Builder(device, seed, two.protocol == "padded")
+    builder.readout(qubits, recipe.readout.patterns, recipe.readout.shots)
+    builder.one_qubit(qubits, qubit_layer, one_lengths, one.sequences, one.shots)
+    builder.two_qubit(edges, edge_layer, two_lengths, two.sequences, two.shots, {g: block_element[g] for g in set(device.gate)})
+    return Plan(
+        device_id=device.id, recipe=recipe.model_dump(mode="json", by_alias=True), seed=seed,
+        one_qubit_lengths=one_lengths, two_qubit_lengths=two_lengths, qubits=qubits, edges=edges, n_edges_usable=len(usable),
+        **builder.arrays(),
+    )  # fmt: skip
+
+
+def _is_dense(device: Device, usable: npt.NDArray[np.int64], pairs_per_qubit: int) -> bool:
+    """All-to-all among the usable qubits, with more pairs than the recipe measures."""
+    n = len(device.usable_qubits)
+    return n > 2 and len(usable) == n * (n - 1) // 2 and n - 1 > pairs_per_qubit
+
+
+def _edges_and_layers(
+    device: Device, usable: npt.NDArray[np.int64], pairs_per_qubit: int, spacing: int | str, seed: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    if _is_dense(device, usable, pairs_per_qubit):
+        qubits = device.usable_qubits
+        table = graphs.random_matchings(len(qubits), pairs_per_qubit, seed_rng(seed, 1))
+        key = device.edges[usable, 0] * device.n_qubits + device.edges[usable, 1]
+        rows = usable[np.searchsorted(key, qubits[table[:, 1]] * device.n_qubits + qubits[table[:, 2]])]
+        edges, layer = rows, table[:, 0]
+        order = np.argsort(edges)
+        edges, layer = edges[order], layer[order]
+    else:
+        edges = usable
+        layer = graphs.color_layers(device.edges[usable], device.edges[usable], device.n_qubits, 0 if spacing == "isolated" else int(spacing))
+    return (edges, np.arange(len(edges))) if spacing == "isolated" else (edges, layer)
+
+
+def _typical(errors: npt.NDArray[np.float64], default: float) -> float:
+    known = errors[np.isfinite(errors) & (errors < 0.5)]
+    return float(np.median(known)) if known.size else default
+
+
+def _lengths(given: list[int] | None, factors: list[float], longest: int, rate: float) -> npt.NDArray[np.int64]:
+    """Lengths as given, or as multiples of 1 / rate with rate the expected 1 - p per step."""
+    if given is not None:
+        return np.array(given, dtype=np.int64)
+    unit = min(1 / max(rate, 1e-12), longest / max(factors))
+    lengths = sorted({max(1, round(f * unit)) for f in factors})
+    return np.array(lengths if len(lengths) > 1 else [1, 2], dtype=np.int64)
+
+
+class _Builder:
+    """Collects circuits and units in execution order."""
+
+    def __init__(self, device: Device, seed: int, padded: bool) -> None:
+        self.device, self.seed, self.padded = device, seed, padded
+        self.circuits: list[npt.NDArray[np.int64]] = []  # rows: experiment, arm, layer, length, sample, shots
+        self.units: list[npt.NDArray[np.int64]] = []  # rows: circuit, target, start, final, expected
+        self.cliffords: list[npt.NDArray[np.uint16]] = []
+        self.paddings: list[npt.NDArray[np.uint8]] = []
+        self.n_circuits = self.n_steps = 0
+
+    def readout(self, qubits: npt.NDArray[np.int64], patterns: int, shots: int) -> None:
+        rng = seed_rng(self.seed, 0, READOUT)
+        half = rng.integers(2, size=(patterns // 2, len(qubits)))
+        bits = np.stack([half, 1 - half], axis=1).reshape(patterns, len(qubits))
+        element = cliffords.pauli(bits, 1)
+        for k in range(patterns if len(qubits) else 0):
+            self._circuit(READOUT, REFERENCE, 0, 0, k, shots, qubits, np.zeros(len(qubits)), element[k], bits[k])
+
+    def one_qubit(self, qubits: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], samples: int, shots: int) -> None:
+        blocks = []
+        for i, m in enumerate(lengths.tolist()):
+            rng = seed_rng(self.seed, 0, ONE_QUBIT, i)
+            drawn = cliffords.sample(1, (len(qubits), samples, m), rng)
+            total = cliffords.pauli(np.zeros((len(qubits), samples), dtype=int), 1)
+            for step in range(m):
+                total = cliffords.compose(total, drawn[:, :, step], 1)
+            final, expected = _finish(total, 1, rng)
+            start = self._steps(drawn.reshape(-1), np.zeros((drawn.size, 2), dtype=np.uint8), m, drawn.shape[:2])
+            blocks.append((m, start, [(final, expected)]))
+        self._arrange(ONE_QUBIT, qubits, layer, samples, shots, blocks)
+
+    def two_qubit(
+        self, edges: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], samples: int, shots: int, block: Mapping[str, int]
+    ) -> None:
+        interleaved = np.array([block[self.device.gate[e]] for e in edges], dtype=np.int64)[:, None]
+        blocks = []
+        for i, m in enumerate(lengths.tolist()):
+            rng = seed_rng(self.seed, 0, TWO_QUBIT, i)
+            shape = (len(edges), samples, m)
+            drawn = cliffords.sample(2, shape, rng)
+            code = PADDING_CODES[rng.integers(8, size=(*shape, 2, 2))] if self.padded else np.zeros((*shape, 2, 2), dtype=np.uint8)
+            local = _CODE_PAULI[code]  # (..., P1 or P2, qubit): bit 0 is X, bit 1 is Z
+            pauli = (local & 1) @ np.array([1, 2]) | ((local >> 1) @ np.array([1, 2])) << 2
+            padding = cliffords.pauli(pauli, 2)
+            totals = [cliffords.pauli(np.zeros(shape[:2], dtype=int), 2) for _ in (REFERENCE, INTERLEAVED)]
+            for step in range(m):
+                for arm in (REFERENCE, INTERLEAVED):
+                    t = cliffords.compose(totals[arm], drawn[:, :, step], 2)
+                    t = cliffords.compose(t, padding[:, :, step, 0], 2)
+                    t = cliffords.compose(t, interleaved, 2) if arm == INTERLEAVED else t
+                    totals[arm] = cliffords.compose(t, padding[:, :, step, 1], 2)
+            ends = [_finish(t, 2, rng) for t in totals]
+            layers = (code[..., 0] + 6 * code[..., 1]).astype(np.uint8)
+            start = self._steps(drawn.reshape(-1), layers.reshape(-1, 2), m, shape[:2])
+            blocks.append((m, start, ends))
+        self._arrange(TWO_QUBIT, edges, layer, samples, shots, blocks)
+
+    def _steps(self, drawn: npt.NDArray[np.uint16], paddings: npt.NDArray[np.uint8], m: int, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+        start = self.n_steps + m * np.arange(int(np.prod(shape))).reshape(shape)
+        self.cliffords.append(drawn)
+        self.paddings.append(paddings)
+        self.n_steps += len(drawn)
+        return start
+
+    def _arrange(self, experiment: int, targets: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], samples: int, shots: int, blocks: list[Any]) -> None:
+        """Layer by layer, sample by sample; the arms of a sequence are neighbours, in alternating order."""
+        for g in range(int(layer.max(initial=-1)) + 1):
+            members = np.flatnonzero(layer == g)
+            for k in range(samples):
+                for i, (m, start, ends) in enumerate(blocks):
+                    arms = list(enumerate(ends))
+                    for arm, (final, expected) in arms if (k + i) % 2 == 0 else reversed(arms):
+                        self._circuit(experiment, arm, g, m, k, shots, targets[members], start[members, k], final[members, k], expected[members, k])
+
+    def _circuit(self, experiment: int, arm: int, layer: int, length: int, sample: int, shots: int,
+                 targets: npt.ArrayLike, start: npt.ArrayLike, final: npt.ArrayLike, expected: npt.ArrayLike) -> None:  # fmt: skip
+        self.circuits.append(np.array([experiment, arm, layer, length, sample, shots], dtype=np.int64))
+        columns = [np.asarray(c, dtype=np.int64) for c in (targets, start, final, expected)]
+        self.units.append(np.stack([np.full(len(columns[0]), self.n_circuits), *columns], axis=1))
+        self.n_circuits += 1
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        c = np.array(self.circuits, dtype=np.int64).reshape(-1, 6)
+        u = np.concatenate([np.zeros((0, 5), dtype=np.int64), *self.units])
+        names = ("experiment", "arm", "layer", "length", "sample", "shots")
+        kinds = (np.int8, np.int8, np.int32, np.int64, np.int32, np.int64)
+        out: dict[str, npt.NDArray[Any]] = {f"circuit_{n}": c[:, i].astype(t) for i, (n, t) in enumerate(zip(names, kinds, strict=True))}
+        unit = zip(("circuit", "target", "start", "final", "expected"), (np.int32, np.int32, np.int64, np.uint16, np.uint8), strict=True)
+        out |= {f"unit_{n}": u[:, i].astype(t) for i, (n, t) in enumerate(unit)}
+        out["cliffords"] = np.concatenate([np.zeros(0, dtype=np.uint16), *self.cliffords])
+        out["paddings"] = np.concatenate([np.zeros((0, 2), dtype=np.uint8), *self.paddings])
+        return out
+
+
+def _finish(total: npt.NDArray[np.uint16], n: int, rng: np.random.Generator) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]:
+    """Element that undoes ``total`` (T, K) and leaves a random bit string, balanced over the K sequences."""
+    targets, samples = total.shape
+    base = (np.arange(samples) + rng.integers(2**n, size=(targets, 1))) % 2**n
+    outcome = rng.permuted(base, axis=1)
+    sign = rng.integers(2**n, size=total.shape)  # the Z part, which no measurement sees
+    return cliffords.compose(cliffords.inverse(total, n), cliffords.pauli(outcome | sign << n, n), n), outcome
+
+
+def plan_cost(plan: Plan, device: Device) -> PlanCost:
+    """Circuits, executions, the longest circuit in steps and seconds, and the device time they take.
+
+    Device time = executions x (repetition delay + circuit duration) + one job overhead (METHODS section 5); durations
+    from the reported gate durations, zero where nothing is reported.
+    """
+    pulse = float(np.nanmean(device.pulse_duration)) if np.isfinite(device.pulse_duration).any() else 0.0
+    gate = float(np.nanmean(device.edge_duration)) if np.isfinite(device.edge_duration).any() else 0.0
+    read = float(np.nanmean(device.readout_duration)) if np.isfinite(device.readout_duration).any() else 0.0
+    two = 1.5 * gate + 2.5 * pulse + (2 * pulse if plan.padded else 0.0)
+    step = np.choose(plan.circuit_experiment, [0.0, 0.83 * pulse, two]) + (plan.circuit_arm == INTERLEAVED) * (gate + 2 * pulse)
+    duration = plan.circuit_length * step + read
+    executions = int(plan.circuit_shots.sum())
+    seconds = float((plan.circuit_shots * (device.repetition_delay + duration)).sum()) + device.job_overhead
+    return PlanCost(
+        circuits=plan.n_circuits, executions=executions, longest_circuit=int(plan.circuit_length.max(initial=0)),
+        longest_seconds=float(duration.max(initial=0.0)), estimated_seconds=seconds if plan.n_circuits else 0.0,
+    )  # fmt: skip
