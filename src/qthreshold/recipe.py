@@ -32,6 +32,13 @@ class _Sequences(Schema):
         default=1, description="targets run at the same time only if farther apart than this; isolated: one at a time"
     )
 
+    @pydantic.field_validator("length_factors")
+    @classmethod
+    def _reach(cls, value: list[float]) -> list[float]:
+        if max(value) == 0:
+            raise ValueError("at least one factor must be above 0")
+        return value
+
     @pydantic.field_validator("lengths")
     @classmethod
     def _increasing(cls, value: list[int] | None) -> list[int] | None:

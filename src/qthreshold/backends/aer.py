@@ -1,0 +1,250 @@
+"""The Aer backend: a profile's device, simulated by qiskit-aer with density matrices.
+
+A wide circuit falls apart into clusters that never interact: without crosstalk, its targets. Each cluster is simulated
+alone, and the outcomes, in random order, are joined to full width; because the clusters' outcomes are independent, this
+is exactly the distribution of the wide circuit. Within a cluster, consecutive noisy operations are merged into one
+superoperator instruction before Aer sees them, readout errors included; that is exact too, and much faster.
+:func:`noise_model` gives the same noise gate by gate, for running the native circuits themselves.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from qiskit import QuantumCircuit
+from qiskit.circuit import CircuitInstruction, Instruction
+from qiskit_aer import AerSimulator
+from qiskit_aer.noise import NoiseModel, QuantumError, ReadoutError
+
+from qthreshold.backends.base import Progress
+from qthreshold.backends.noise import Noise, Truth, native_ptm, pair_channels, qubit_channels, true_errors
+from qthreshold.backends.profiles import build, load_profile
+from qthreshold.circuits import native
+from qthreshold.counts import Counts, pack_outcomes
+from qthreshold.device import Device
+from qthreshold.errors import BackendError
+from qthreshold.numerics import channels
+from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan
+from qthreshold.ticket import Ticket
+
+__all__ = ["AerBackend", "noise_model", "simulate"]
+
+Real = npt.NDArray[np.float64]
+
+_MERGE = {1: 64, 2: 8}  # steps per Aer instruction, by number of qubits: large enough that Aer's cost per circuit dominates
+_FEW_UNITS = 400  # below this, starting worker processes costs more than it saves
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """All sequences of one target in a ticket, for one worker."""
+
+    target: int
+    n_qubits: int
+    lengths: npt.NDArray[np.int64]  # (J,)
+    arms: npt.NDArray[np.int8]  # (J,)
+    shots: int
+    cliffords: list[npt.NDArray[np.uint16]]
+    paddings: list[npt.NDArray[np.uint8]]
+    final: npt.NDArray[np.uint16]  # (J,)
+    channels: native.PairChannels | Real  # of a pair, or (24, 4, 4) of a qubit
+    block: Real  # (16, 16), or (0, 0)
+    readout: Real
+    padded: bool
+    seed: int
+
+
+class AerBackend:
+    """A profile's device on qiskit-aer.
+
+    Args:
+        profile: Name of a shipped profile, or path of a TOML file.
+        workers: Worker processes; by default one per core. Results do not depend on it.
+
+    Raises:
+        InputError: The profile does not exist or is not valid.
+    """
+
+    def __init__(self, profile: str, workers: int | None = None) -> None:
+        self.spec = f"aer:{profile}"
+        simulated = build(load_profile(profile))
+        self.device: Device = simulated.device
+        self.noise: Noise = simulated.noise
+        self._workers = workers or os.cpu_count() or 1
+        self._pool: Executor | None = None
+
+    def __enter__(self) -> "AerBackend":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def submit(self, plan: Plan, ticket: Ticket) -> Ticket:
+        """Nothing to hand over: simulation happens on :meth:`collect`."""
+        return ticket
+
+    def truth(self, block: str) -> Truth:
+        """True errors from the profile's channels."""
+        return true_errors(self.device, self.noise, block)
+
+    def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Counts:
+        """Simulate the ticket's circuits.
+
+        Raises:
+            BackendError: Aer fails.
+        """
+        units = np.flatnonzero((plan.unit_circuit >= ticket.first) & (plan.unit_circuit < ticket.last))
+        targets = np.unique(plan.unit_target[units])
+        shots = plan.circuit_shots[ticket.first : ticket.last]
+        bits = np.zeros((ticket.last - ticket.first, int(shots.max()), self.device.n_qubits), dtype=np.uint8)
+        for target, mine, outcomes in self._run(plan, ticket, units, targets):
+            rng = _rng(plan, ticket, target, 1)
+            two = plan.circuit_experiment[ticket.first] == TWO_QUBIT
+            qubits = self.device.direction[target] if two else [target]
+            for unit, row in zip(mine, outcomes, strict=True):
+                drawn = rng.permutation(np.repeat(np.arange(len(row), dtype=np.uint8), row))
+                for k, q in enumerate(qubits):
+                    bits[plan.unit_circuit[unit] - ticket.first, : len(drawn), q] = drawn >> k & 1
+            progress(len(mine))
+        circuit = np.repeat(np.arange(ticket.first, ticket.last), shots)
+        filled = np.arange(bits.shape[1]) < shots[:, None]
+        return pack_outcomes(plan.id, self.device.n_qubits, circuit, bits[filled])
+
+    def _run(self, plan: Plan, ticket: Ticket, units: npt.NDArray[np.int64], targets: npt.NDArray[np.int32]) -> Iterator[tuple[int, Any, Any]]:
+        by_target = {int(t): units[plan.unit_target[units] == t] for t in targets}
+        if self._pool is None and (self._workers == 1 or len(plan.unit_circuit) < _FEW_UNITS):
+            for target, mine in by_target.items():
+                yield target, mine, simulate(self.task(plan, ticket, target, mine))
+            return
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"), initializer=_ignore_interrupt)
+        jobs = {self._pool.submit(simulate, self.task(plan, ticket, t, mine)): (t, mine) for t, mine in by_target.items()}
+        try:
+            for job in as_completed(jobs):
+                yield (*jobs[job], job.result())
+        except BaseException:
+            for job in jobs:
+                job.cancel()
+            raise
+
+    def task(self, plan: Plan, ticket: Ticket, target: int, units: npt.NDArray[np.int64]) -> Task:
+        """Everything that a worker needs for one target."""
+        circuits = plan.unit_circuit[units]
+        lengths = plan.circuit_length[circuits]
+        two = plan.circuit_experiment[ticket.first] == TWO_QUBIT
+        spans = [slice(s, s + m) for s, m in zip(plan.unit_start[units].tolist(), lengths.tolist(), strict=True)]
+        noise = self.noise
+        if two:
+            a, b = self.device.direction[target]
+            pair = pair_channels(self.device, noise, target)
+            readout = channels.tensor(*(channels.readout_flip(noise.p1_given_0[q], noise.p0_given_1[q]) for q in (a, b)))
+            block = native_ptm(self.device, noise, target) if plan.block == "native" else pair.elements(native.CNOT)
+        else:
+            one = noise.replace(sx=noise.sx[target : target + 1], x=noise.x[target : target + 1])
+            pair, block = qubit_channels(one)[0], np.zeros((0, 0))
+            readout = channels.readout_flip(noise.p1_given_0[target], noise.p0_given_1[target])
+        return Task(
+            target=target, n_qubits=2 if two else 1, lengths=lengths, arms=plan.circuit_arm[circuits],
+            shots=int(plan.circuit_shots[ticket.first]), cliffords=[plan.cliffords[s] for s in spans],
+            paddings=[plan.paddings[s] for s in spans], final=plan.unit_final[units], channels=pair, block=block,
+            readout=readout, padded=plan.padded, seed=int(_rng(plan, ticket, target, 0).integers(2**62)),
+        )  # fmt: skip
+
+
+def _rng(plan: Plan, ticket: Ticket, target: int, purpose: int) -> np.random.Generator:
+    """Independent streams through SeedSequence: Aer's own streams for consecutive seeds overlap (Qiskit/qiskit-aer#1916)."""
+    key = (2, int(plan.circuit_experiment[ticket.first]), target, ticket.number, purpose)
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy=plan.seed, spawn_key=key)))
+
+
+def _ignore_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def simulate(task: Task) -> npt.NDArray[np.int64]:
+    """Outcome counts of every sequence of a task, int64 ``(J, 2**n_qubits)``.
+
+    Raises:
+        BackendError: Aer reports a failure.
+    """
+    circuits = [merged_circuit(m, task.n_qubits, measured=True) for m in merged_channels(task)]
+    simulator = AerSimulator(method="density_matrix", max_parallel_threads=1, fusion_enable=False)
+    result = simulator.run(circuits, shots=task.shots, seed_simulator=task.seed).result()
+    if not result.success:
+        raise BackendError(f"Aer failed on target {task.target}: {result.status}")
+    out = np.zeros((len(circuits), 2**task.n_qubits), dtype=np.int64)
+    for row, entry in zip(out, result.results, strict=True):
+        for outcome, count in entry.data.counts.items():
+            row[int(outcome, 16)] = count
+    return out
+
+
+def merged_channels(task: Task) -> list[Real]:
+    """The noisy channels of every sequence, several steps merged into one: PTMs ``(parts, d**2, d**2)`` each."""
+    out = []
+    size = 4**task.n_qubits
+    for m, arm, cliffords, paddings, final in zip(task.lengths.tolist(), task.arms, task.cliffords, task.paddings, task.final, strict=True):
+        last = task.readout @ _elements(task, np.array([final]))[0]
+        if m == 0:
+            out.append(last[None])
+            continue
+        step = _elements(task, cliffords)
+        if task.n_qubits == 2:
+            pads = task.channels.paddings if task.padded else None  # type: ignore[union-attr]
+            step = pads[paddings[:, 0]] @ step if pads is not None else step
+            step = task.block @ step if arm == INTERLEAVED else step
+            step = pads[paddings[:, 1]] @ step if pads is not None else step
+        group = _MERGE[task.n_qubits]
+        whole = np.broadcast_to(np.eye(size), (-(-m // group) * group, size, size)).copy()
+        whole[:m] = step
+        whole = whole.reshape(-1, group, size, size)
+        while whole.shape[1] > 1:
+            whole = whole[:, 1::2] @ whole[:, 0::2]
+        parts = whole[:, 0]
+        parts[-1] = last @ parts[-1]
+        out.append(parts)
+    return out
+
+
+def _elements(task: Task, index: npt.NDArray[np.uint16]) -> Real:
+    return task.channels[index] if isinstance(task.channels, np.ndarray) else task.channels.elements(index)
+
+
+def merged_circuit(parts: Real, n_qubits: int, *, measured: bool) -> QuantumCircuit:
+    """A circuit of superoperator instructions, one per merged channel; measured, or with its probabilities saved."""
+    circuit = QuantumCircuit(n_qubits, n_qubits)
+    qubits = tuple(circuit.qubits)
+    for matrix in channels.to_superop(parts):
+        circuit._append(CircuitInstruction(Instruction("superop", n_qubits, 0, [matrix]), qubits, ()))
+    if measured:
+        circuit.measure(range(n_qubits), range(n_qubits))
+    else:
+        circuit.save_probabilities()  # type: ignore[attr-defined]
+    return circuit
+
+
+def noise_model(device: Device, noise: Noise) -> NoiseModel:
+    """The same noise as an Aer noise model, gate by gate, for circuits in native gates."""
+    model = NoiseModel(basis_gates=["rz", "sx", "x", *sorted(set(device.gate))])
+    for q in range(device.n_qubits):
+        for name, ptm in (("sx", noise.sx[q]), ("x", noise.x[q])):
+            model.add_quantum_error(_error(ptm), name, [q], warnings=False)
+        a, b = noise.p1_given_0[q], noise.p0_given_1[q]
+        model.add_readout_error(ReadoutError([[1 - a, a], [b, 1 - b]]), [q], warnings=False)
+    for gate, qubits, ptm in zip(device.gate, device.direction.tolist(), noise.native, strict=True):
+        model.add_quantum_error(_error(ptm), gate, qubits, warnings=False)
+    return model
+
+
+def _error(ptm: Real) -> QuantumError:
+    from qiskit.quantum_info import Kraus, SuperOp
+
+    return QuantumError(Kraus(SuperOp(channels.to_superop(ptm))))

@@ -1,0 +1,143 @@
+"""Plan -> Qiskit circuits in native gates, without a transpiler.
+
+Each unit becomes a row of opcodes (:func:`unit_opcodes`), each opcode a ready-made instruction on its qubits, and whole
+rows are appended to the circuit at once.
+"""
+
+from collections.abc import Iterable, Iterator
+from math import pi
+
+import numpy as np
+import numpy.typing as npt
+from qiskit import QuantumCircuit
+from qiskit.circuit import Barrier, CircuitInstruction, Gate
+from qiskit.circuit.library import CXGate, CZGate, ECRGate, RZGate, RZZGate, SXGate, XGate
+
+from qthreshold.circuits import native
+from qthreshold.device import Device
+from qthreshold.plan import INTERLEAVED, ONE_QUBIT, READOUT, TWO_QUBIT, Plan
+
+__all__ = ["build_circuit", "build_circuits", "circuit_name", "unit_opcodes"]
+
+_ONE = (RZGate(pi / 2), RZGate(pi), RZGate(-pi / 2), SXGate(), XGate())
+_TWO: dict[str, Gate] = {"cz": CZGate(), "cx": CXGate(), "ecr": ECRGate(), "rzz": RZZGate(pi / 2)}
+_ONE_QUBIT_BARRIER = 5
+_NAMES = {READOUT: "readout", ONE_QUBIT: "rb1", TWO_QUBIT: "rb2"}
+
+
+def circuit_name(plan: Plan, circuit: int) -> str:
+    """A name that says what a circuit is, such as ``c000123-rb2-int-layer3-m86-k4``."""
+    arm = {READOUT: "", ONE_QUBIT: "", TWO_QUBIT: "-int" if plan.circuit_arm[circuit] == INTERLEAVED else "-ref"}
+    kind = int(plan.circuit_experiment[circuit])
+    c = (plan.circuit_layer[circuit], plan.circuit_length[circuit], plan.circuit_sample[circuit])
+    return f"c{circuit:06d}-{_NAMES[kind]}{arm[kind]}-layer{c[0]}-m{c[1]}-k{c[2]}"
+
+
+def unit_opcodes(plan: Plan, device: Device, unit: int) -> npt.NDArray[np.uint8]:
+    """Opcodes of one unit, barriers between its layers; one-qubit units use 0..4 and 5 for a barrier."""
+    circuit = plan.unit_circuit[unit]
+    m, start = int(plan.circuit_length[circuit]), int(plan.unit_start[unit])
+    drawn, final = plan.cliffords[start : start + m], plan.unit_final[unit]
+    if plan.circuit_experiment[circuit] != TWO_QUBIT:
+        return _one_qubit_table().join(_with_barriers(np.append(drawn, final)[:, None], 24))
+    gate = device.gate[plan.unit_target[unit]]
+    table = _pair_table(gate, plan.block)
+    layers = [drawn.astype(np.int64)]
+    if plan.padded:
+        layers.append(_PADDING + plan.paddings[start : start + m, 0].astype(np.int64))
+    if plan.circuit_arm[circuit] == INTERLEAVED:
+        layers.append(np.full(m, _BLOCK))
+    if plan.padded:
+        layers.append(_PADDING + plan.paddings[start : start + m, 1].astype(np.int64))
+    row = np.stack(layers, axis=1) if m else np.zeros((0, 1), dtype=np.int64)
+    body = _with_barriers(row, _BARRIER_WORD)
+    return table.join(np.concatenate([body, [_BARRIER_WORD] if m else [], [final]]).astype(np.int64))
+
+
+_ELEMENTS = 11520
+_PADDING = _ELEMENTS  # then 36 padding layers, the interleaved block and a barrier
+_BLOCK = _ELEMENTS + 36
+_BARRIER_WORD = _ELEMENTS + 37
+
+
+def _with_barriers(layers: npt.NDArray[np.int64], barrier: int) -> npt.NDArray[np.int64]:
+    """Layer numbers in order, ``(S, W)`` -> flat, with a barrier between any two."""
+    flat = layers.astype(np.int64).ravel()
+    out = np.full(max(2 * flat.size - 1, 0), barrier, dtype=np.int64)
+    out[::2] = flat
+    return out
+
+
+_tables: dict[object, native.Words] = {}
+
+
+def _one_qubit_table() -> native.Words:
+    if "one" not in _tables:
+        _tables["one"] = native.Words.of([*native.one_qubit_words(), (_ONE_QUBIT_BARRIER,)])
+    return _tables["one"]
+
+
+def _pair_table(gate: str, block: str) -> native.Words:
+    """Words of all elements, then of the padding layers, the block and the barrier."""
+    if (gate, block) not in _tables:
+        elements, pads = native.native_words(gate), native.padding_words()
+        rest = native.Words.of([*(pads[i] for i in range(36)), native.block_word(block, gate), (native.BARRIER,)])
+        flat = np.concatenate([elements.flat, rest.flat])
+        _tables[gate, block] = native.Words(flat, np.concatenate([elements.start, elements.start[-1] + rest.start[1:]]))
+    return _tables[gate, block]
+
+
+class _Instructions:
+    """Ready-made instructions of every qubit and pair of a register."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.template = QuantumCircuit(device.n_qubits, device.n_qubits)
+        self.one: dict[int, list[CircuitInstruction]] = {}
+        self.two: dict[int, list[CircuitInstruction]] = {}
+
+    def of_qubit(self, qubit: int) -> list[CircuitInstruction]:
+        if qubit not in self.one:
+            at = (self.template.qubits[qubit],)
+            self.one[qubit] = [CircuitInstruction(g, at, ()) for g in (*_ONE, Barrier(1))]
+        return self.one[qubit]
+
+    def of_edge(self, edge: int) -> list[CircuitInstruction]:
+        if edge not in self.two:
+            a, b = self.device.direction[edge].tolist()
+            pair = (self.template.qubits[a], self.template.qubits[b])
+            both = [CircuitInstruction(g, pair, ()) for g in (_TWO[self.device.gate[edge]], Barrier(2))]
+            self.two[edge] = [*self.of_qubit(a)[:5], *self.of_qubit(b)[:5], *both]
+        return self.two[edge]
+
+
+def build_circuits(plan: Plan, device: Device, circuits: Iterable[int] | None = None) -> Iterator[QuantumCircuit]:
+    """Native circuits of a plan, one after the other.
+
+    Args:
+        plan: The plan.
+        device: Its device.
+        circuits: Which circuits; all by default.
+
+    Yields:
+        Circuits as wide as the device; classical bit q holds qubit q; only targets are measured.
+    """
+    ready = _Instructions(device)
+    first = np.searchsorted(plan.unit_circuit, np.arange(plan.n_circuits + 1))
+    for c in range(plan.n_circuits) if circuits is None else circuits:
+        circuit = ready.template.copy_empty_like(circuit_name(plan, c))
+        two = plan.circuit_experiment[c] == TWO_QUBIT
+        qubits: list[int] = []
+        for unit in range(first[c], first[c + 1]):
+            target = int(plan.unit_target[unit])
+            table = ready.of_edge(target) if two else ready.of_qubit(target)
+            circuit._data.extend([table[op] for op in unit_opcodes(plan, device, unit).tolist()])
+            qubits += device.direction[target].tolist() if two else [target]
+        circuit.barrier(qubits)
+        circuit.measure(qubits, qubits)
+        yield circuit
+
+
+def build_circuit(plan: Plan, device: Device, circuit: int) -> QuantumCircuit:
+    """One native circuit."""
+    return next(build_circuits(plan, device, [circuit]))

@@ -1,0 +1,107 @@
+"""Decays: survival counts per target, arm, length and sequence, and readout misassignments, from counts and plan."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from qthreshold.counts import Counts, unpack_bits
+from qthreshold.device import Device
+from qthreshold.identity import Record
+from qthreshold.plan import ONE_QUBIT, READOUT, TWO_QUBIT, Plan
+
+__all__ = ["DecayTable", "make_decays"]
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class DecayTable(Record):
+    """Survival counts. A cell without shots was not collected.
+
+    Attributes:
+        plan_id: The plan.
+        qubits, edges: Targets, as in the plan, ``(Q,)`` and ``(M,)``.
+        readout_wrong, readout_shots: Misread and all shots of each qubit after preparing 0 and 1, ``(Q, 2)``.
+        one_qubit_lengths, two_qubit_lengths: Steps, ``(L,)``.
+        one_qubit_survived, one_qubit_shots: ``(Q, L, K)``.
+        two_qubit_survived, two_qubit_shots: Reference and interleaved arm, ``(2, M, L, K)``.
+    """
+
+    schema: ClassVar[str] = "qthreshold/decays/1"
+    plan_id: str
+    qubits: Ints
+    edges: Ints
+    readout_wrong: Ints
+    readout_shots: Ints
+    one_qubit_lengths: Ints
+    one_qubit_survived: Ints
+    one_qubit_shots: Ints
+    two_qubit_lengths: Ints
+    two_qubit_survived: Ints
+    two_qubit_shots: Ints
+
+    def _check(self) -> None:
+        for name in ("readout", "one_qubit", "two_qubit"):
+            good, shots = getattr(self, "readout_wrong" if name == "readout" else f"{name}_survived"), getattr(self, f"{name}_shots")
+            if good.shape != shots.shape:
+                raise ValueError(f"{name}: counts {good.shape} and shots {shots.shape} differ")
+            if (good < 0).any() or (good > shots).any():
+                raise ValueError(f"{name}: counts must lie between 0 and shots")
+
+
+def make_decays(plan: Plan, device: Device, counts: Counts) -> DecayTable:
+    """Sort outcomes into decay curves.
+
+    Args:
+        plan: The plan that the counts belong to.
+        device: Its device.
+        counts: Outcomes; circuits without any leave empty cells.
+
+    Raises:
+        ValueError: The counts belong to another plan.
+    """
+    if counts.plan_id != plan.id:
+        raise ValueError(f"counts of plan {counts.plan_id[:12]} do not belong to plan {plan.id[:12]}")
+    samples = {e: int(plan.circuit_sample[plan.circuit_experiment == e].max(initial=-1)) + 1 for e in (ONE_QUBIT, TWO_QUBIT)}
+    lengths = {ONE_QUBIT: plan.one_qubit_lengths, TWO_QUBIT: plan.two_qubit_lengths}
+    shape = {
+        READOUT: (len(plan.qubits), 2),
+        ONE_QUBIT: (len(plan.qubits), len(lengths[ONE_QUBIT]), samples[ONE_QUBIT]),
+        TWO_QUBIT: (2, len(plan.edges), len(lengths[TWO_QUBIT]), samples[TWO_QUBIT]),
+    }
+    good = {e: np.zeros(s, dtype=np.int64) for e, s in shape.items()}
+    shots = {e: np.zeros(s, dtype=np.int64) for e, s in shape.items()}
+    first_row = np.searchsorted(counts.circuit, np.arange(plan.n_circuits + 1))
+    first_unit = np.searchsorted(plan.unit_circuit, np.arange(plan.n_circuits + 1))
+    for c in range(plan.n_circuits):
+        rows = slice(first_row[c], first_row[c + 1])
+        units = slice(first_unit[c], first_unit[c + 1])
+        if rows.start == rows.stop:
+            continue
+        experiment = int(plan.circuit_experiment[c])
+        bits = unpack_bits(counts.bits[rows], device.n_qubits)
+        targets, expected = plan.unit_target[units], plan.unit_expected[units]
+        if experiment == TWO_QUBIT:
+            qubits = device.direction[targets]
+            seen = bits[:, qubits[:, 0]] | bits[:, qubits[:, 1]] << 1
+        else:
+            seen = bits[:, targets]
+        hit = counts.count[rows] @ (seen == expected)
+        total = int(counts.count[rows].sum())
+        row = np.searchsorted(plan.edges if experiment == TWO_QUBIT else plan.qubits, targets)
+        if experiment == READOUT:
+            cell: tuple[object, ...] = (row, expected)
+            hit = total - hit
+        else:
+            i = int(np.searchsorted(lengths[experiment], plan.circuit_length[c]))
+            cell = (row, i, int(plan.circuit_sample[c]))
+            cell = (int(plan.circuit_arm[c]), *cell) if experiment == TWO_QUBIT else cell
+        np.add.at(good[experiment], cell, hit)
+        np.add.at(shots[experiment], cell, total)
+    return DecayTable(
+        plan_id=plan.id, qubits=plan.qubits, edges=plan.edges, readout_wrong=good[READOUT], readout_shots=shots[READOUT],
+        one_qubit_lengths=lengths[ONE_QUBIT], one_qubit_survived=good[ONE_QUBIT], one_qubit_shots=shots[ONE_QUBIT],
+        two_qubit_lengths=lengths[TWO_QUBIT], two_qubit_survived=good[TWO_QUBIT], two_qubit_shots=shots[TWO_QUBIT],
+    )  # fmt: skip

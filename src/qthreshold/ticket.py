@@ -1,0 +1,44 @@
+"""Ticket: one submission of a range of a plan's circuits, and the jobs that hold it."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from qthreshold.identity import Record
+from qthreshold.plan import Plan
+
+__all__ = ["Ticket", "make_tickets"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Ticket(Record):
+    """Circuits ``first`` to ``last - 1`` of a plan, as submitted.
+
+    Attributes:
+        plan_id: The plan.
+        backend: Backend spec that the circuits were given to.
+        number: Position among the run's tickets.
+        first, last: Range of circuits.
+        job_ids: Jobs at the provider; empty for local simulation.
+    """
+
+    schema: ClassVar[str] = "qthreshold/ticket/1"
+    plan_id: str
+    backend: str
+    number: int
+    first: int
+    last: int
+    job_ids: tuple[str, ...]
+
+
+def make_tickets(plan: Plan, backend: str) -> list[Ticket]:
+    """One ticket per layer of each experiment, in execution order."""
+    if plan.n_circuits == 0:
+        return []
+    key = plan.circuit_experiment.astype(np.int64) << 32 | plan.circuit_layer
+    starts = [0, *(np.flatnonzero(np.diff(key)) + 1).tolist(), plan.n_circuits]
+    return [
+        Ticket(plan_id=plan.id, backend=backend, number=i, first=first, last=last, job_ids=())
+        for i, (first, last) in enumerate(zip(starts[:-1], starts[1:], strict=True))
+    ]
