@@ -34,6 +34,11 @@ def canonical_json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Record):
+        header, arrays = parts(value)
+        if arrays:
+            raise ValueError(f"a {type(value).__name__} with arrays cannot stand inside a tuple or mapping")
+        return header
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

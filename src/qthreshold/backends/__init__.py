@@ -1,1 +1,49 @@
-"""What circuits can be run on."""
+"""What circuits can be run on. :func:`open_backend` turns a spec such as ``aer:heron-133`` into a backend."""
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from qthreshold.datafiles import near_matches
+from qthreshold.errors import InputError
+
+if TYPE_CHECKING:
+    from qthreshold.backends.base import Backend
+
+__all__ = ["KINDS", "open_backend", "split_spec"]
+
+KINDS = {"aer": ("a device profile simulated by qiskit-aer", "qthreshold.backends.aer", "AerBackend", "heron-133")}
+"""Backend kinds: what they are, module, class, and the default after the colon."""
+
+
+def split_spec(spec: str) -> tuple[str, str]:
+    """Kind and name of a backend spec.
+
+    Raises:
+        InputError: The kind is unknown.
+
+    Example:
+        >>> split_spec("aer"), split_spec("aer:tiny-5")
+        (('aer', 'heron-133'), ('aer', 'tiny-5'))
+    """
+    kind, _, name = spec.partition(":")
+    if kind not in KINDS:
+        forms = ", ".join(f"{k} or {k}:PROFILE" for k in KINDS)
+        raise InputError(f"unknown backend {spec!r}: {near_matches(kind, KINDS)}. Accepted: {forms}")
+    return kind, name or KINDS[kind][3]
+
+
+def open_backend(spec: str, workers: int | None = None) -> "Backend":
+    """The backend of a spec.
+
+    Args:
+        spec: ``aer``, ``aer:PROFILE`` (a shipped name or the path of a TOML file).
+        workers: Worker processes for local simulation; one per core by default.
+
+    Raises:
+        InputError: The kind or the profile is unknown or not valid.
+    """
+    kind, name = split_spec(spec)
+    _, module, cls, _ = KINDS[kind]
+    make: Callable[..., Backend] = getattr(importlib.import_module(module), cls)
+    return make(name, workers=workers)

@@ -147,7 +147,7 @@ class Words:
 
     def join(self, index: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """The words of many elements one after the other, as one row of opcodes."""
-        index = np.asarray(index)
+        index = np.asarray(index, dtype=np.int64)
         first, size = self.start[index], self.start[index + 1] - self.start[index]
         end = np.cumsum(size)
         within = np.arange(end[-1] if end.size else 0) - np.repeat(end - size, size)

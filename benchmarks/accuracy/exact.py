@@ -1,0 +1,220 @@
+"""Exact decay parameters and exact sequence probabilities, for finding bias without (or with exactly known) sampling.
+
+The decay of randomized benchmarking with gate-dependent noise is the dominant eigenvalue of the twisted step
+T = E_g[G (x) Lambda_g], with G the ideal and Lambda_g the noisy Pauli transfer matrix, both restricted to the traceless
+Paulis: ideal inverses at the end of a sequence turn survival into a matrix element of T**m. One step of the padded
+protocol is a product of independent averages, so T factorises in the same order.
+
+References:
+    J. J. Wallman, arXiv:1703.09835; T. Proctor et al., arXiv:1702.01853 (decay as an eigenvalue of a twisted map).
+    S. T. Merkel et al., arXiv:1804.05951 (the same, as a convolution over the group).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from qthreshold.backends.noise import Noise, native_ptm, pair_channels
+from qthreshold.circuits import native
+from qthreshold.device import Device
+from qthreshold.numerics import channels, cliffords
+from qthreshold.plan import INTERLEAVED, PADDING_CODES, TWO_QUBIT, Plan
+
+Real = npt.NDArray[np.float64]
+
+_ORDER = 11520
+
+
+@dataclass(frozen=True, slots=True)
+class PairModel:
+    """Noisy and ideal channels of one pair: all elements ``(11520, 16, 16)``, paddings ``(36, 16, 16)``, block ``(16, 16)``."""
+
+    elements: Real
+    paddings: Real
+    block: Real
+    ideal_elements: Real
+    ideal_paddings: Real
+    ideal_block: Real
+
+    @classmethod
+    def of(cls, device: Device, noise: Noise, edge: int = 0, block: str = "cnot") -> "PairModel":
+        """The model of one pair of a simulated device."""
+        noisy = pair_channels(device, noise, edge)
+        one = native.opcode_ptms(np.eye(4), np.eye(4))
+        gate = device.gate[edge]
+        ideal = native.pair_ptms(gate, np.stack([one, one]), channels.unitary(native.NATIVE_UNITARY[gate]))
+        every = np.arange(_ORDER)
+        return cls(
+            elements=noisy.elements(every), paddings=noisy.paddings,
+            block=noisy.elements(native.CNOT) if block == "cnot" else native_ptm(device, noise, edge),
+            ideal_elements=ideal.elements(every), ideal_paddings=ideal.paddings,
+            ideal_block=native.ideal_ptm(native.block_element(block, gate)),
+        )  # fmt: skip
+
+    @property
+    def true_error(self) -> float:
+        """Average gate infidelity of the block."""
+        return float(channels.average_gate_infidelity(self.block, self.ideal_block))
+
+
+def twisted(ideal: Real, noisy: Real, weights: Real) -> Real:
+    """sum_g weights_g G (x) Lambda_g on the traceless Paulis: ``(M, 16, 16)`` twice and ``(M,)`` -> ``(225, 225)``."""
+    g = ideal[:, 1:, 1:].reshape(-1, 225) * weights[:, None]
+    total = (g.T @ noisy[:, 1:, 1:].reshape(-1, 225)).reshape(15, 15, 15, 15)
+    return total.transpose(0, 2, 1, 3).reshape(225, 225)
+
+
+def dominant_eigenvalue(step: Real) -> float:
+    """Largest eigenvalue of a twisted step; real, because it grew out of the single eigenvalue 1 of the noiseless step.
+
+    Raises:
+        ValueError: It is not real.
+    """
+    values = np.linalg.eigvals(step)
+    top = values[np.abs(values).argmax()]
+    if abs(top.imag) > 1e-12:
+        raise ValueError(f"dominant eigenvalue {top} is not real: noise too strong")
+    return float(top.real)
+
+
+def padding_weights() -> Real:
+    """Probability of each of the 36 padding layers, ``(36,)``."""
+    one = np.bincount(PADDING_CODES, minlength=6) / len(PADDING_CODES)
+    return np.outer(one, one).ravel()
+
+
+def steps(model: PairModel, *, padded: bool) -> tuple[Real, Real]:
+    """Twisted steps of the reference and the interleaved arm, each ``(225, 225)``."""
+    clifford = twisted(model.ideal_elements, model.elements, np.full(_ORDER, 1 / _ORDER))
+    block = twisted(model.ideal_block[None], model.block[None], np.ones(1))
+    if not padded:
+        return clifford, block @ clifford
+    pad = twisted(model.ideal_paddings, model.paddings, padding_weights())
+    return pad @ pad @ clifford, pad @ block @ pad @ clifford
+
+
+def decays(model: PairModel, *, padded: bool) -> tuple[float, float]:
+    """Exact p_ref and p_int."""
+    ref, interleaved = steps(model, padded=padded)
+    return dominant_eigenvalue(ref), dominant_eigenvalue(interleaved)
+
+
+def estimate(model: PairModel, *, padded: bool) -> float:
+    """What interleaved RB converges to with unlimited data: 3/4 (1 - p_int / p_ref), average gate infidelity."""
+    p_ref, p_int = decays(model, padded=padded)
+    return 0.75 * (1 - p_int / p_ref)
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Channels of the two-qubit units of a device, one row a pair: what :func:`survival` needs.
+
+    ``cores`` (E, 20, 16, 16), ``locals`` (E, 2, 24, 4, 4), ``paddings`` (E, 36, 16, 16), ``block`` and ``readout`` (E, 16, 16);
+    ``core`` (E, 11520) and ``parts`` (E, 11520, 2) split every element.
+    """
+
+    cores: Real
+    locals: Real
+    paddings: Real
+    block: Real
+    readout: Real
+    core: npt.NDArray[np.int8]
+    parts: npt.NDArray[np.int16]
+
+    @classmethod
+    def of(cls, device: Device, noise: Noise, block: str = "cnot") -> "Register":
+        """The channels of all pairs of a simulated device."""
+        pairs = [pair_channels(device, noise, e) for e in range(len(device.edges))]
+        blocks = [p.elements(native.CNOT) if block == "cnot" else native_ptm(device, noise, e) for e, p in enumerate(pairs)]
+        flips = channels.readout_flip(noise.p1_given_0, noise.p0_given_1)
+        stack = {f: np.stack([getattr(p, f) for p in pairs]) for f in ("cores", "locals", "paddings", "core", "parts")}
+        return cls(block=np.stack(blocks), readout=channels.tensor(flips[device.direction[:, 0]], flips[device.direction[:, 1]]), **stack)
+
+    def apply(self, edge: npt.NDArray[np.int64], element: npt.NDArray[np.int64], v: Real) -> Real:
+        """States after a two-qubit element each; edge and element ``(U,)``, v ``(U, 16)``."""
+        v = (self.cores[edge, self.core[edge, element]] @ v[:, :, None]).reshape(-1, 4, 4)  # rows: second qubit
+        part = self.parts[edge, element]
+        v = self.locals[edge, 1, part[:, 1]] @ v @ self.locals[edge, 0, part[:, 0]].swapaxes(1, 2)
+        return v.reshape(-1, 16)
+
+
+def survival(register: Register, plan: Plan) -> tuple[Real, npt.NDArray[np.int64]]:
+    """Exact survival probability of every two-qubit sequence of a plan.
+
+    Returns:
+        Probabilities ``(2, M, L, K)`` (arm, pair, length, sequence) and the shots, int64, of the same shape.
+    """
+    circuit = plan.unit_circuit
+    units = np.flatnonzero(plan.circuit_experiment[circuit] == TWO_QUBIT)
+    circuit = circuit[units]
+    cell = (
+        plan.circuit_arm[circuit], np.searchsorted(plan.edges, plan.unit_target[units]),
+        np.searchsorted(plan.two_qubit_lengths, plan.circuit_length[circuit]), plan.circuit_sample[circuit],
+    )  # fmt: skip
+    shape = tuple(int(c.max()) + 1 for c in cell)
+    out, shots = np.zeros(shape), np.zeros(shape, dtype=np.int64)
+    shots[cell] = plan.circuit_shots[circuit]
+    for arm in (0, 1):
+        for m in plan.two_qubit_lengths:
+            mine = np.flatnonzero((plan.circuit_arm[circuit] == arm) & (plan.circuit_length[circuit] == m))
+            out[tuple(c[mine] for c in cell)] = _survival(register, plan, units[mine], int(m), arm)
+    return out, shots
+
+
+def _survival(register: Register, plan: Plan, units: npt.NDArray[np.int64], m: int, arm: int) -> Real:
+    """Survival of units of one length and arm, ``(U,)``."""
+    edge, start = plan.unit_target[units].astype(np.int64), plan.unit_start[units]
+    v = np.zeros((len(units), 16))
+    v[:, [0, 3, 12, 15]] = 1.0  # both qubits in the ground state
+    block = register.block[edge]
+    for step in range(m):
+        v = register.apply(edge, plan.cliffords[start + step].astype(np.int64), v)
+        pads = plan.paddings[start + step]
+        if plan.padded:
+            v = (register.paddings[edge, pads[:, 0]] @ v[:, :, None])[..., 0]
+        if arm == INTERLEAVED:
+            v = (block @ v[:, :, None])[..., 0]
+        if plan.padded:
+            v = (register.paddings[edge, pads[:, 1]] @ v[:, :, None])[..., 0]
+    v = register.apply(edge, plan.unit_final[units].astype(np.int64), v)
+    v = (register.readout[edge] @ v[:, :, None])[..., 0]
+    first, second = 1 - 2.0 * (plan.unit_expected[units] & 1), 1 - 2.0 * (plan.unit_expected[units] >> 1)
+    return (v[:, 0] + first * v[:, 3] + second * v[:, 12] + first * second * v[:, 15]) / 4
+
+
+def block_elements() -> dict[str, int]:
+    """Clifford index of the compiled C-NOT for each native gate, as ``make_plan`` wants it."""
+    return {gate: native.block_element("cnot", gate) for gate in native.NATIVE_UNITARY}
+
+
+def mean_survival(model: PairModel, lengths: npt.ArrayLike, samples: int, rng: np.random.Generator, *, padded: bool) -> Real:
+    """Mean survival without readout error over random sequences, reference and interleaved arm, by Monte Carlo, ``(2, L)``."""
+    weights = padding_weights()
+    pauli_of = cliffords.pauli(_padding_paulis(), 2)
+    out = []
+    for arm in (0, 1):
+        for m in np.asarray(lengths).tolist():
+            v = np.zeros((samples, 16))
+            v[:, [0, 3, 12, 15]] = 1.0
+            total = cliffords.pauli(np.zeros(samples, dtype=int), 2)
+            for _ in range(m):
+                g = cliffords.sample(2, samples, rng)
+                v, total = (model.elements[g] @ v[:, :, None])[..., 0], cliffords.compose(total, g, 2)
+                for half in (0, 1):
+                    if padded:
+                        k = rng.choice(36, size=samples, p=weights)
+                        v, total = (model.paddings[k] @ v[:, :, None])[..., 0], cliffords.compose(total, pauli_of[k], 2)
+                    if arm == INTERLEAVED and half == 0:
+                        v, total = v @ model.block.T, cliffords.compose(total, native.CNOT, 2)
+            end = cliffords.inverse(total, 2)
+            v = (model.elements[end] @ v[:, :, None])[..., 0]
+            out.append(v[:, [0, 3, 12, 15]].sum(axis=1).mean() / 4)
+    return np.array(out).reshape(2, -1)
+
+
+def _padding_paulis() -> npt.NDArray[np.int64]:
+    """Two-qubit Pauli of each padding layer, ``(36,)``."""
+    one = native.PADDING_PAULI.astype(np.int64)
+    a, b = one[None, :].repeat(6, 0).ravel(), one[:, None].repeat(6, 1).ravel()
+    return (a & 1) | (b & 1) << 1 | (a >> 1) << 2 | (b >> 1) << 3

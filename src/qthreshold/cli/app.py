@@ -1,0 +1,53 @@
+"""All commands and their options."""
+
+import typer
+
+from qthreshold.cli import backends, judge, rules, run, stages
+from qthreshold.cli.common import set_debug
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="qthreshold",
+    help="Measures a quantum computer and says, with intervals, on which side of the export-control thresholds it falls.",
+    epilog="Start with: qthreshold run   (a simulated 133-qubit device, no account needed)",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from qthreshold import __version__
+
+        print(f"qthreshold {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks."),
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    set_debug(debug)
+
+
+app.command("run")(run.run)
+app.command("plan")(stages.plan)
+app.command("submit")(stages.submit)
+app.command("collect")(stages.collect)
+app.command("analyse")(stages.analyse)
+app.command("judge")(judge.judge)
+app.command("report")(stages.report)
+app.command("resume")(stages.resume)
+app.command("verify")(stages.verify)
+app.add_typer(backends.app, name="backends")
+app.add_typer(rules.app, name="rules")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,202 @@
+"""Device metrics: working and connected qubits, and the C-NOT error over the pairs inside, with intervals and joint draws.
+
+Criteria for a working qubit are the maker's specification, an input. A qubit works when its one-qubit error and readout
+error meet the criteria and it has at least one working pair; a pair works when its C-NOT error does. Each is a
+statistical statement: the estimates are drawn from their sampling distributions, and every draw is a whole device.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from qthreshold.device import Device
+from qthreshold.fits import FittedErrors
+from qthreshold.identity import Interval, Record
+from qthreshold.numerics.graphs import largest_components
+from qthreshold.numerics.intervals import mean_of_finite_set, quantile_interval, student_t
+from qthreshold.recipe import Criteria
+
+__all__ = ["DeviceMetrics", "make_metrics"]
+
+Real = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+_DRAWS = 4000
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class DeviceMetrics(Record):
+    """What the device is, as far as the law asks.
+
+    Attributes:
+        fits_id: The fits.
+        works: Probability that each qubit works, ``(n,)``.
+        qubit_reason: Why a qubit is not counted, empty where it is.
+        members: Qubits of the counted component (best estimate), ``(n_connected,)``.
+        member_edges: Rows of ``device.edges`` that the mean runs over.
+        unmeasured_edges: How many pairs inside the component have no estimate; they widen the mean's interval.
+        working_qubits, connected_working_qubits: Counts.
+        mean, median: C-NOT error over the pairs of the component.
+        best, worst: The extreme pairs; their own intervals, without correction for having been picked.
+        systematic_low, systematic_high: Mean of the worst-case ranges of the protocol.
+        draw_qubits, draw_mean, draw_median: Joint draws of (connected working qubits, mean, median), ``(D,)``.
+    """
+
+    schema: ClassVar[str] = "qthreshold/metrics/1"
+    fits_id: str
+    works: Real
+    qubit_reason: tuple[str, ...]
+    members: npt.NDArray[np.int64]
+    member_edges: npt.NDArray[np.int64]
+    unmeasured_edges: int
+    working_qubits: Interval
+    connected_working_qubits: Interval
+    mean: Interval
+    median: Interval
+    best: Interval
+    worst: Interval
+    systematic_low: float
+    systematic_high: float
+    draw_qubits: npt.NDArray[np.int64]
+    draw_mean: Real
+    draw_median: Real
+
+
+def make_metrics(device: Device, fits: FittedErrors, criteria: Criteria, rng: np.random.Generator) -> DeviceMetrics:
+    """Count what works and average what is connected.
+
+    Args:
+        device: The device.
+        fits: Error rates of its measured qubits and pairs.
+        criteria: What counts as working.
+        rng: Source of randomness for the draws.
+    """
+    n, level = device.n_qubits, fits.level
+    edges = device.edges[fits.edges]
+    up, reason = _qubit_draws(device, fits, criteria, rng)
+    pair = _draw(fits.cnot[:, 0], fits.cnot_error, fits.cnot_dof, rng)
+    pair[0] = fits.cnot[:, 0]  # draw 0 is the best estimate itself
+    pair_up = pair <= criteria.cnot_error  # NaN: not known to work
+    alive = pair_up & up[:, edges[:, 0]] & up[:, edges[:, 1]]
+    paired = _touched(alive, edges, n)
+    works = up & paired
+    member = largest_components(n, edges, works, alive) if len(edges) else _first_only(up)
+    inside = alive & member[:, edges[:, 0]] & member[:, edges[:, 1]] if len(edges) else alive
+    rows = np.flatnonzero(inside[0])
+    missing = _unmeasured(device, fits, member[0], criteria)
+    best, low, high, _ = mean_of_finite_set(fits.cnot[rows, 0], fits.cnot_error[rows], fits.cnot_dof[rows], rows.size + missing, level)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        draw_mean = np.where(inside, pair, 0.0).sum(axis=1) / inside.sum(axis=1)
+    if rows.size and missing:
+        draw_mean = draw_mean + rng.standard_normal(_DRAWS) * _spread_of_missing(fits, rows, missing)
+    draw_median = _row_median(np.where(inside, pair, np.nan))
+    for q in np.flatnonzero(~works[1:].any(axis=0)):
+        reason[q] = reason[q] or ("no working pair" if len(device.edges) else "the device has no pairs")
+    median = _shifted(draw_median, level)
+    extremes = rows[np.argsort(fits.cnot[rows, 0])] if rows.size else rows
+    return DeviceMetrics(
+        fits_id=fits.id, works=works[1:].mean(axis=0), qubit_reason=tuple(reason), members=np.flatnonzero(member[0]),
+        member_edges=fits.edges[rows], unmeasured_edges=missing,
+        working_qubits=_count_interval(works.sum(axis=1), level),
+        connected_working_qubits=_count_interval(member.sum(axis=1), level),
+        mean=Interval(low=low, best=best, high=high, level=level), median=median,
+        best=_edge_interval(fits, extremes[:1]), worst=_edge_interval(fits, extremes[-1:]),
+        systematic_low=float(fits.systematic[rows, 0].mean()) if rows.size else np.nan,
+        systematic_high=float(fits.systematic[rows, 1].mean()) if rows.size else np.nan,
+        draw_qubits=member[1:].sum(axis=1).astype(np.int64), draw_mean=draw_mean[1:], draw_median=draw_median[1:],
+    )  # fmt: skip
+
+
+def _draw(best: Real, error: Real, dof: Real, rng: np.random.Generator) -> Real:
+    """Draws of estimates, shape ``(D, ...)``: Student t around each, with its standard error."""
+    shape = (_DRAWS, *best.shape)
+    normal = rng.standard_normal(shape)
+    finite = np.where(np.isfinite(dof) & (dof < 1e6), dof, 1e6)
+    return best + error * normal / np.sqrt(rng.chisquare(np.broadcast_to(finite, shape)) / finite)
+
+
+def _qubit_draws(device: Device, fits: FittedErrors, criteria: Criteria, rng: np.random.Generator) -> tuple[Bools, list[str]]:
+    """Whether each qubit meets its own criteria, ``(D, n)`` with the best estimate first, and why not."""
+    up = np.zeros((_DRAWS, device.n_qubits), dtype=bool)
+    reason = [r if s in ("absent", "faulty") else "" for s, r in zip(device.qubit_status, device.qubit_reason, strict=True)]
+    one = _draw(fits.one_qubit[:, 0], fits.one_qubit_error, fits.one_qubit_dof, rng)
+    one[0] = fits.one_qubit[:, 0]
+    spread = (fits.readout[:, 2] - fits.readout[:, 1]) / (2 * student_t(np.inf, fits.level))
+    read = fits.readout[:, 0] + spread * rng.standard_normal((_DRAWS, len(fits.qubits)))
+    read[0] = fits.readout[:, 0]
+    up[:, fits.qubits] = (one <= criteria.one_qubit_error) & (read <= criteria.readout_error)
+    for i, q in enumerate(fits.qubits.tolist()):
+        if np.isnan(one[0, i]):
+            reason[q] = f"one-qubit RB failed: {fits.qubit_reason[i]}"
+        elif one[0, i] > criteria.one_qubit_error:
+            reason[q] = f"one-qubit error {one[0, i]:.2g} above the criterion {criteria.one_qubit_error:g}"
+        elif not read[0, i] <= criteria.readout_error:
+            reason[q] = f"readout error {read[0, i]:.2g} above the criterion {criteria.readout_error:g}"
+    return up, reason
+
+
+def _touched(alive: Bools, edges: npt.NDArray[np.int64], n: int) -> Bools:
+    """Qubits with at least one living pair, ``(D, n)``."""
+    out = np.zeros((len(alive), n), dtype=bool)
+    for side in (0, 1):
+        draw, edge = np.nonzero(alive)
+        out[draw, edges[edge, side]] = True
+    return out
+
+
+def _first_only(up: Bools) -> Bools:
+    """Without pairs nothing is connected: a component is one qubit, the first that is up."""
+    out = np.zeros_like(up)
+    rows = np.flatnonzero(up.any(axis=1))
+    out[rows, up[rows].argmax(axis=1)] = True
+    return out
+
+
+def _unmeasured(device: Device, fits: FittedErrors, member: Bools, criteria: Criteria) -> int:
+    """Usable pairs inside the component that have no estimate, measured ones that failed their fit included."""
+    usable = device.usable_edges
+    inside = usable[member[device.edges[usable]].all(axis=1)] if len(usable) else usable
+    judged = fits.edges[np.isfinite(fits.cnot[:, 0])]
+    return int(np.setdiff1d(inside, judged).size)
+
+
+def _spread_of_missing(fits: FittedErrors, rows: npt.NDArray[np.int64], missing: int) -> float:
+    """Standard error that unmeasured pairs add to the mean (the second part in ``mean_of_finite_set``)."""
+    m = rows.size
+    if m < 2:
+        return 0.0
+    spread = max(float(fits.cnot[rows, 0].var(ddof=1) - np.mean(fits.cnot_error[rows] ** 2)), 0.0)
+    return float(np.sqrt(missing / (m + missing) * spread / m))
+
+
+def _row_median(values: Real) -> Real:
+    """Median of each row without its NaNs; NaN for an empty row."""
+    ordered = np.sort(values, axis=1)  # NaNs go last
+    count = (~np.isnan(values)).sum(axis=1)
+    if values.shape[1] == 0:
+        return np.full(len(values), np.nan)
+    row = np.arange(len(values))
+    middle = (ordered[row, np.maximum(count - 1, 0) // 2] + ordered[row, np.minimum(count // 2, values.shape[1] - 1)]) / 2
+    return np.where(count > 0, middle, np.nan)
+
+
+def _shifted(draws: Real, level: float) -> Interval:
+    """Interval of a statistic whose draws add noise to estimates that are noisy already: centred on the estimate."""
+    best = float(draws[0])
+    middle, low, high = quantile_interval(draws[1:], level)
+    if np.isnan(best) or np.isnan(middle):
+        return Interval(low=np.nan, best=np.nan, high=np.nan, level=level)
+    return Interval(low=best + low - middle, best=best, high=best + high - middle, level=level)
+
+
+def _count_interval(counts: npt.NDArray[np.int64], level: float) -> Interval:
+    _, low, high = quantile_interval(counts[1:].astype(float), level)
+    best = float(counts[0])
+    return Interval(low=min(np.floor(low), best), best=best, high=max(np.ceil(high), best), level=level)
+
+
+def _edge_interval(fits: FittedErrors, row: npt.NDArray[np.int64]) -> Interval:
+    best, low, high = fits.cnot[row[0]].tolist() if row.size else (np.nan,) * 3
+    return Interval(low=low, best=best, high=high, level=fits.level)

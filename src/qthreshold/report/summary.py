@@ -1,0 +1,126 @@
+"""The JSON summary (schema ``qthreshold/summary/1``)."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from qthreshold.backends.noise import Truth
+from qthreshold.device import Device
+from qthreshold.fits import FittedErrors
+from qthreshold.identity import Interval
+from qthreshold.metrics import DeviceMetrics
+from qthreshold.plan import Plan, PlanCost
+from qthreshold.verdict import Verdicts, interpretation_dict
+
+__all__ = ["SCHEMA", "make_summary"]
+
+SCHEMA = "qthreshold/summary/1"
+
+
+def make_summary(
+    *, header: Mapping[str, Any], device: Device, plan: Plan, fits: FittedErrors, metrics: DeviceMetrics, verdicts: Verdicts,
+    truth: Truth | None, cost: PlanCost, seconds: Mapping[str, float],
+) -> dict[str, Any]:  # fmt: skip
+    """Everything a script needs, as plain JSON values; numbers that do not exist are null.
+
+    Args:
+        header: The run's header (``run.json``).
+        device: The device.
+        plan: The plan.
+        fits: Error rates.
+        metrics: Device metrics.
+        verdicts: Verdicts, the default interpretation first.
+        truth: True errors where the backend knows its noise.
+        cost: What the plan costs.
+        seconds: Wall time of each stage.
+    """
+    true_cnot = truth.cnot_error if truth is not None else None
+    return {
+        "schema": SCHEMA,
+        "run_id": header["run_id"],
+        "created_at": header["created_at"],
+        "software": dict(header["software"]),
+        "seed": plan.seed,
+        "backend": header["backend"],
+        "recipe": plan.recipe["name"],
+        "device": {
+            "name": device.name, "source": device.source, "n_qubits": device.n_qubits, "n_edges": len(device.edges),
+            "two_qubit_gate": device.two_qubit_gate,
+        },
+        "qubits": _qubits(device, fits, metrics),
+        "edges": _edges(device, plan, fits, truth),
+        "working_qubits": metrics.working_qubits.as_dict(),
+        "connected_working_qubits": metrics.connected_working_qubits.as_dict(),
+        "cnot_error": {
+            "mean": metrics.mean.as_dict(), "median": metrics.median.as_dict(), "best": metrics.best.as_dict(), "worst": metrics.worst.as_dict(),
+            "systematic": [_number(metrics.systematic_low), _number(metrics.systematic_high)],
+            "true_mean": _number(true_cnot[metrics.member_edges].mean()) if true_cnot is not None and len(metrics.member_edges) else None,
+            "measured_edges": len(metrics.member_edges), "unmeasured_edges": metrics.unmeasured_edges,
+            "interpretation": interpretation_dict(verdicts.verdicts[0].interpretation) if verdicts.verdicts else {},
+        },
+        "verdicts": [v.as_dict() for v in verdicts.verdicts],
+        "disagreements": [v.as_dict() for v in verdicts.disagreements],
+        "cost": {
+            "circuits": cost.circuits, "executions": cost.executions, "estimated_qpu_seconds": round(cost.estimated_seconds, 3),
+            "actual_qpu_seconds": None, "wall_seconds": dict(seconds),
+        },
+    }  # fmt: skip
+
+
+def _qubits(device: Device, fits: FittedErrors, metrics: DeviceMetrics) -> list[dict[str, Any]]:
+    row = {q: i for i, q in enumerate(fits.qubits.tolist())}
+    out = []
+    for q in range(device.n_qubits):
+        i = row.get(q)
+        status = device.qubit_status[q] if i is None else fits.qubit_status[i]
+        out.append({
+            "qubit": q, "works": round(float(metrics.works[q]), 6),
+            "readout_error": _interval(fits.readout[i], fits.level) if i is not None else _nothing(fits.level),
+            "one_qubit_error": _interval(fits.one_qubit[i], fits.level) if i is not None else _nothing(fits.level),
+            "status": status, "reason": metrics.qubit_reason[q] or (fits.qubit_reason[i] if i is not None else "") or None,
+        })  # fmt: skip
+    return out
+
+
+def _edges(device: Device, plan: Plan, fits: FittedErrors, truth: Truth | None) -> list[dict[str, Any]]:
+    row = {e: i for i, e in enumerate(fits.edges.tolist())}
+    out = []
+    for e, pair in enumerate(device.edges.tolist()):
+        i = row.get(e)
+        if i is None:
+            excluded = device.edge_status[e] in ("absent", "faulty")
+            status = device.edge_status[e] if excluded else "not_measured"
+            reason = device.edge_reason[e] if excluded else _why_unmeasured(device, pair, plan)
+        else:
+            status, reason = fits.edge_status[i], fits.edge_reason[i]
+        out.append({
+            "edge": pair,
+            "cnot_error": _interval(fits.cnot[i], fits.level) if i is not None else _nothing(fits.level),
+            "systematic": [_number(v) for v in fits.systematic[i]] if i is not None else [None, None],
+            "p_ref": _interval(fits.p_ref[i], fits.level) if i is not None else _nothing(fits.level),
+            "p_int": _interval(fits.p_int[i], fits.level) if i is not None else _nothing(fits.level),
+            "chi2_per_dof": _number(fits.chi2_per_dof[i]) if i is not None else None,
+            "status": status, "reason": reason or None,
+            "true_cnot_error": _number(truth.cnot_error[e]) if truth is not None else None,
+        })  # fmt: skip
+    return out
+
+
+def _why_unmeasured(device: Device, pair: list[int], plan: Plan) -> str:
+    for q in pair:
+        if device.qubit_status[q] in ("absent", "faulty"):
+            return f"qubit {q}: {device.qubit_reason[q]}"
+    return f"not among the {len(plan.edges)} pairs that the recipe measures"
+
+
+def _interval(values: Any, level: float) -> dict[str, float | None]:
+    best, low, high = (float(v) for v in values)
+    return Interval(low=low, best=best, high=high, level=level).as_dict()
+
+
+def _nothing(level: float) -> dict[str, float | None]:
+    return Interval(low=math.nan, best=math.nan, high=math.nan, level=level).as_dict()
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,171 @@
+"""The terminal report: the answer first, then verdicts, device, worst pairs and cost. Renders at 80 columns, colour or not."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["answer", "number", "render", "span", "verdict_table"]
+
+_WORDS = {
+    "met": "met", "not_met": "not met", "undetermined": "undetermined", "not_verified": "not verified", "no_entry": "no entry",
+    "not_in_force": "not in force",
+}  # fmt: skip
+_STYLE = {"met": "bold red", "not_met": "green", "undetermined": "bold yellow"}
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Compact scientific notation for error rates.
+
+    Example:
+        >>> number(0.00413), number(0.0), number(None), number(-2e-5)
+        ('4.13e-3', '0', '-', '-2.00e-5')
+    """
+    if value is None or math.isnan(value):
+        return "-"
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def span(interval: dict[str, float | None], form: Any = number) -> str:
+    """An interval in words: best, and low to high in brackets."""
+    if interval["best"] is None:
+        return "-"
+    return f"{form(interval['best'])} ({form(interval['low'])} to {form(interval['high'])})"
+
+
+def _count(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
+
+
+def answer(summary: dict[str, Any]) -> str:
+    """The sentence that answers the question."""
+    n = int(summary["connected_working_qubits"]["best"] or 0)
+    mean = summary["cnot_error"]["mean"]
+    level = f"{100 * mean['level']:g} %"
+    words = f"{n} connected working qubit{'s' if n != 1 else ''}, "
+    words += f"mean C-NOT error {number(mean['best'])} ({level}: {number(mean['low'])} to {number(mean['high'])})" if mean["best"] is not None else "no C-NOT error measured"
+    return f"{summary['device']['name']}: {words}. {_outcomes(summary['verdicts'])}"
+
+
+def _outcomes(verdicts: Sequence[dict[str, Any]]) -> str:
+    met = [f"{v['entry']} ({v['jurisdiction']})" for v in verdicts if v["outcome"] == "met"]
+    open_ = [f"{v['entry']} ({v['jurisdiction']})" for v in verdicts if v["outcome"] == "undetermined"]
+    missed = [v for v in verdicts if v["outcome"] == "not_met"]
+    out = []
+    if met:
+        out.append(f"Met: {', '.join(met)}.")
+    if open_:
+        out.append(f"Cannot tell yet: {', '.join(open_)}.")
+    if missed:
+        out.append("No entry is met." if len(missed) == len(verdicts) else f"Not met: {', '.join(v['jurisdiction'] for v in missed)}.")
+    return " ".join(out) or "No instrument gives a verdict."
+
+
+def _table(*columns: str, right: Iterable[int] = ()) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", expand=False)
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="right" if i in set(right) else "left", overflow="fold")
+    return table
+
+
+def verdict_table(verdicts: Sequence[dict[str, Any]]) -> Table:
+    """One row per instrument: outcome, probability, and why."""
+    table = _table("law", "outcome", "P(met)", "why", right=[2])
+    for v in verdicts:
+        p = v["probability_met"]
+        outcome = Text(_WORDS[v["outcome"]], style=_STYLE.get(v["outcome"], ""))
+        table.add_row(v["jurisdiction"], outcome, "-" if p is None else _percent(p), v["reason"])
+    return table
+
+
+def _percent(p: float) -> str:
+    return "< 0.1 %" if 0 < p < 0.001 else "> 99.9 %" if 0.999 < p < 1 else f"{100 * p:.3g} %"
+
+
+def _device_table(s: dict[str, Any]) -> Table:
+    device, error, cost = s["device"], s["cnot_error"], s["cost"]
+    level = f"{100 * error['mean']['level']:g} %"
+    table = _table("device", device["name"])
+    counted = [e for e in s["edges"] if e["cnot_error"]["best"] is not None]
+    failed = [e for e in s["edges"] if e["status"] in ("too_fast", "poor_fit", "no_data")]
+    table.add_row("qubits, pairs", f"{device['n_qubits']}, {device['n_edges']} ({device['two_qubit_gate'] or 'no two-qubit gate'})")
+    table.add_row("working qubits", span(s["working_qubits"], _count))
+    table.add_row("connected", span(s["connected_working_qubits"], _count))
+    table.add_row("pairs measured", f"{len(counted)}" + (f", {len(failed)} could not be fitted" if failed else ""))
+    table.add_row(f"C-NOT error, mean ({level})", span(error["mean"]))
+    if error["true_mean"] is not None:
+        table.add_row("  true mean (simulator)", number(error["true_mean"]))
+    table.add_row("  worst case of protocol", f"{number(error['systematic'][0])} to {number(error['systematic'][1])}")
+    table.add_row("  median", span(error["median"]))
+    table.add_row("  best pair", span(error["best"]))
+    table.add_row("  worst pair", span(error["worst"]))
+    for key, label in (("one_qubit_error", "one-qubit error, median"), ("readout_error", "readout error, median")):
+        values = sorted(q[key]["best"] for q in s["qubits"] if q[key]["best"] is not None)
+        table.add_row(label, number(values[len(values) // 2]) if values else "-")
+    qpu = cost["estimated_qpu_seconds"]
+    table.add_row("cost", f"{cost['circuits']:,} circuits, {cost['executions']:,} executions, about {qpu:,.0f} s on hardware")
+    table.add_row("wall time", f"{sum(cost['wall_seconds'].values()):.1f} s")
+    return table
+
+
+def _worst_pairs(s: dict[str, Any], rows: int) -> Table | None:
+    known = [e for e in s["edges"] if e["cnot_error"]["best"] is not None]
+    if not known:
+        return None
+    truth = any(e["true_cnot_error"] is not None for e in known)
+    table = _table("worst pairs", "C-NOT error", *(("true",) if truth else ()), "status")
+    for e in sorted(known, key=lambda e: -e["cnot_error"]["best"])[:rows]:
+        row = [f"{e['edge'][0]}-{e['edge'][1]}", span(e["cnot_error"])]
+        table.add_row(*row, *((number(e["true_cnot_error"]),) if truth else ()), _status(e))
+    return table
+
+
+def _status(item: dict[str, Any]) -> str:
+    return item["status"] if not item["reason"] else f"{item['status']}: {item['reason']}"
+
+
+def _troubles(s: dict[str, Any], rows: int) -> Table | None:
+    """Pairs and qubits without an estimate or not counted, with the reason."""
+    pairs = [(f"pair {e['edge'][0]}-{e['edge'][1]}", _status(e)) for e in s["edges"] if e["cnot_error"]["best"] is None and e["status"] != "not_measured"]
+    qubits = [(f"qubit {q['qubit']}", _status(q)) for q in s["qubits"] if q["works"] < 0.5]
+    found = qubits + pairs
+    if not found:
+        return None
+    table = _table("not counted", "why")
+    for row in found[:rows]:
+        table.add_row(*row)
+    if len(found) > rows:
+        table.add_row(f"and {len(found) - rows} more", "see summary.json")
+    return table
+
+
+def _disagreements(s: dict[str, Any]) -> Table | None:
+    if not s["disagreements"]:
+        return None
+    default = s["cnot_error"]["interpretation"]
+    table = _table("read differently", "law", "outcome", "why")
+    for v in s["disagreements"]:
+        change = ", ".join(f"{k} {w}" for k, w in v["interpretation"].items() if default.get(k) != w)
+        table.add_row(change, v["jurisdiction"], _WORDS[v["outcome"]], v["reason"])
+    return table
+
+
+def render(summary: dict[str, Any], directory: str, *, worst: int = 5) -> RenderableType:
+    """The whole report of a summary.
+
+    Args:
+        summary: As in ``summary.json``.
+        directory: Where the run lies, for the last line.
+        worst: How many of the worst pairs to list.
+    """
+    as_of = summary["verdicts"][0]["as_of"] if summary["verdicts"] else "-"
+    tables = [_disagreements(summary), verdict_table(summary["verdicts"]), _device_table(summary), _worst_pairs(summary, worst), _troubles(summary, 8)]
+    end = f"Law as of {as_of}. Evidence, not legal advice. Everything is in {directory} (summary.json)."
+    return Group(Text(answer(summary), style="bold"), *(t for t in tables if t is not None), Text(end))

@@ -1,0 +1,230 @@
+"""The run directory: the only place where runs are read from and written to disk.
+
+Files are written atomically (temporary file, fsync, rename), each with a header that carries schema, id and parents, and
+``manifest.json`` lists the SHA-256 of every file. A process killed at any moment leaves whole files only.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from qthreshold.errors import RunExistsError, StoreError
+from qthreshold.identity import Record, content_id, parts, rebuild
+
+__all__ = ["RunDirectory"]
+
+R = TypeVar("R", bound=Record)
+
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """A run on disk. Names of records end in ``.json`` or ``.npz``, which decides their format."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path) -> "RunDirectory":
+        """Make a new run directory.
+
+        Raises:
+            RunExistsError: The path exists and is not an empty directory.
+            StoreError: The directory cannot be made.
+        """
+        if path.exists() and not path.is_dir():
+            raise RunExistsError(f"{path} is a file; give --out the name of a new directory")
+        if (path / _MANIFEST).exists() or (path / "run.json").exists():
+            raise RunExistsError(f"{path} already holds a run: finish it with 'qthreshold resume {path}', or give another --out")
+        if path.exists() and any(path.iterdir()):
+            raise RunExistsError(f"{path} is not empty; give --out the name of a new directory")
+        with _explained(path):
+            path.mkdir(parents=True, exist_ok=True)
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunDirectory":
+        """Open an existing run directory.
+
+        Raises:
+            StoreError: There is none at that path.
+        """
+        if not (path / "run.json").exists():
+            raise StoreError(f"{path} is not a run directory (it has no run.json); start one with 'qthreshold run --out {path}'")
+        return cls(path)
+
+    def has(self, name: str) -> bool:
+        """Whether a file exists."""
+        return (self.path / name).exists()
+
+    def names(self, folder: str) -> list[str]:
+        """Finished files of a sub-folder, sorted, as ``folder/name``."""
+        return sorted(f"{folder}/{p.name}" for p in (self.path / folder).glob("*") if not p.name.startswith("."))
+
+    def write_record(self, name: str, record: Record, *, software: Mapping[str, str], units: Mapping[str, str] | None = None) -> None:
+        """Write a record with its header.
+
+        Raises:
+            StoreError: The file cannot be written (disk full, no permission).
+        """
+        header, arrays = parts(record)
+        envelope: dict[str, Any] = {
+            "schema": record.schema,
+            "id": record.id,
+            "parents": {k: v for k, v in header.items() if k.endswith("_id")},
+            "software": dict(software),
+            "units": dict(units or {"error": "average gate infidelity", "time": "s"}),
+            "fields": header,
+        }
+        if name.endswith(".json"):
+            envelope["arrays"] = {k: {"dtype": v.dtype.str, "shape": list(v.shape), "values": _listed(v)} for k, v in arrays.items()}
+            self.write_json(name, envelope)
+            return
+        buffer = io.BytesIO()
+        text = np.frombuffer(json.dumps(envelope, sort_keys=True).encode(), dtype=np.uint8)
+        np.savez_compressed(buffer, allow_pickle=False, header=text, **{f"array.{k}": v for k, v in arrays.items()})
+        self._write(name, buffer.getvalue())
+
+    def read_record(self, name: str, cls: type[R]) -> R:
+        """Read a record back and check its id.
+
+        Raises:
+            StoreError: The file is missing, damaged, or of another schema.
+        """
+        data = self._read(name)
+        try:
+            if name.endswith(".json"):
+                envelope = json.loads(data)
+                arrays = {k: np.array(_unlisted(v["values"], v["dtype"]), dtype=v["dtype"]).reshape(v["shape"]) for k, v in envelope["arrays"].items()}
+            else:
+                with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+                    envelope = json.loads(archive["header"].tobytes())
+                    arrays = {k.removeprefix("array."): archive[k] for k in archive.files if k != "header"}
+            if envelope["schema"] != cls.schema:
+                raise StoreError(f"{self.path / name}: schema {envelope['schema']}, this version reads {cls.schema}")
+            if envelope["id"] != content_id(cls.schema, envelope["fields"], arrays):
+                raise StoreError(f"{self.path / name} was changed: its content does not match its id; restore it or run again")
+            return rebuild(cls, envelope["fields"], arrays)
+        except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise StoreError(f"{self.path / name} is damaged ({type(error).__name__}: {error}); delete it and run 'qthreshold resume {self.path}'") from error
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write a JSON document.
+
+        Raises:
+            StoreError: The file cannot be written.
+        """
+        self._write(name, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read a JSON document.
+
+        Raises:
+            StoreError: The file is missing or not a JSON object.
+        """
+        try:
+            value = json.loads(self._read(name))
+        except ValueError as error:
+            raise StoreError(f"{self.path / name} is damaged: {error}") from error
+        if not isinstance(value, dict):
+            raise StoreError(f"{self.path / name} is damaged: expected a JSON object")
+        return value
+
+    def verify(self) -> list[str]:
+        """Differences between the directory and its manifest, one line each; empty when all is well.
+
+        Raises:
+            StoreError: There is no readable manifest.
+        """
+        stated = self.read_json(_MANIFEST)["files"]
+        found = {self._relative(p): p for p in sorted(self.path.rglob("*")) if p.is_file() and p.name != _MANIFEST and not p.name.startswith(".")}
+        faults = [f"{name}: missing" for name in sorted(set(stated) - set(found))]
+        faults += [f"{name}: not in the manifest" for name in sorted(set(found) - set(stated))]
+        faults += [f"{name}: changed since it was written" for name in sorted(set(found) & set(stated)) if _sha256(found[name].read_bytes()) != stated[name]]
+        return faults
+
+    def seal(self) -> None:
+        """Make the manifest agree with the directory, after a kill between a file and its manifest entry."""
+        files = {self._relative(p): _sha256(p.read_bytes()) for p in sorted(self.path.rglob("*")) if p.is_file() and not p.name.startswith(".")}
+        files.pop(_MANIFEST, None)
+        self._write_manifest(files)
+        for leftover in self.path.rglob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.path).as_posix()
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            raise StoreError(f"{self.path / name} does not exist; run the earlier stages first, or 'qthreshold resume {self.path}'") from None
+        except OSError as error:
+            raise StoreError(f"cannot read {self.path / name}: {error.strerror or error}") from error
+
+    def _write(self, name: str, data: bytes) -> None:
+        self._replace(name, data)
+        files = dict(json.loads((self.path / _MANIFEST).read_bytes())["files"]) if self.has(_MANIFEST) else {}
+        files[name] = _sha256(data)
+        self._write_manifest(files)
+
+    def _write_manifest(self, files: Mapping[str, str]) -> None:
+        document = {"schema": "qthreshold/manifest/1", "files": dict(sorted(files.items()))}
+        self._replace(_MANIFEST, (json.dumps(document, indent=1) + "\n").encode())
+
+    def _replace(self, name: str, data: bytes) -> None:
+        target = self.path / name
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        with _explained(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with temporary.open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(target)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+                raise
+            _sync_directory(target.parent)
+
+
+@contextlib.contextmanager
+def _explained(path: Path):  # type: ignore[no-untyped-def]
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}; what was finished is kept, free the space or permission and resume") from error
+
+
+def _sync_directory(path: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _listed(array: np.ndarray[Any, Any]) -> list[Any]:
+    """Flat JSON list; NaN and infinities as strings, so that floats survive exactly."""
+    values = array.ravel().tolist()
+    return [v if not isinstance(v, float) or np.isfinite(v) else repr(v) for v in values]
+
+
+def _unlisted(values: list[Any], dtype: str) -> list[Any]:
+    return [float(v) if isinstance(v, str) else v for v in values] if np.dtype(dtype).kind == "f" else values

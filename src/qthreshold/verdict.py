@@ -1,0 +1,258 @@
+"""Verdict: on which side of an instrument's bands a device falls, with what probability, and how far from the edge.
+
+P(met) is the share of joint draws of (qubits, error) inside a band. At confidence c the outcome is ``met`` if P >= c,
+``not_met`` if P <= 1 - c, else ``undetermined``. Evidence, not legal advice.
+"""
+
+import datetime
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from qthreshold.identity import Interval, Record
+from qthreshold.metrics import DeviceMetrics
+from qthreshold.numerics.intervals import student_t
+from qthreshold.rulebook import Band, Instrument, Interpretation
+
+__all__ = ["Evidence", "Verdict", "Verdicts", "data_sheet_evidence", "find_disagreements", "judge", "measured_evidence"]
+
+Real = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Evidence(Record):
+    """What a verdict is based on.
+
+    Attributes:
+        qubits: Best estimate of the connected working qubits.
+        error: C-NOT error under the interpretation.
+        draw_qubits, draw_error: Joint draws, ``(D,)``; NaN error where there is none.
+        systematic_low, systematic_high: Range of the systematic bound about the error; equal to the error if none.
+        level: Confidence at which to decide.
+        interpretation: The choices behind the numbers.
+    """
+
+    schema: ClassVar[str] = "qthreshold/evidence/1"
+    qubits: int
+    error: Interval
+    draw_qubits: npt.NDArray[np.int64]
+    draw_error: Real
+    systematic_low: float
+    systematic_high: float
+    level: float
+    interpretation: Interpretation
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Verdict(Record):
+    """One instrument's verdict.
+
+    Attributes:
+        instrument: Id of the instrument.
+        jurisdiction: Whose law.
+        entry: Entry that is met, or that would be met where undetermined; None otherwise.
+        outcome: ``met``, ``not_met``, ``undetermined``, ``not_verified``, ``no_entry`` or ``not_in_force``.
+        probability_met: Share of draws inside a band; None where no verdict is given.
+        interpretation: Choices that the law leaves open.
+        reason: One sentence: the band at this size, its limit, and how far the device is from it.
+        as_of: The day that the question was asked for, ISO.
+    """
+
+    schema: ClassVar[str] = "qthreshold/verdict/1"
+    instrument: str
+    jurisdiction: str
+    entry: str | None
+    outcome: str
+    probability_met: float | None
+    interpretation: Interpretation
+    reason: str
+    as_of: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        i = self.interpretation
+        return {
+            "instrument": self.instrument, "jurisdiction": self.jurisdiction, "entry": self.entry, "outcome": self.outcome,
+            "probability_met": self.probability_met, "interpretation": interpretation_dict(i), "reason": self.reason, "as_of": self.as_of,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Verdicts(Record):
+    """All verdicts of a run: under the default interpretation, and the alternatives that come out differently."""
+
+    schema: ClassVar[str] = "qthreshold/verdicts/1"
+    metrics_id: str
+    verdicts: tuple[Verdict, ...]
+    disagreements: tuple[Verdict, ...]
+
+
+def interpretation_dict(i: Interpretation) -> dict[str, str]:
+    """The JSON form of an interpretation."""
+    return {name: getattr(i, name) for name in ("aggregate", "infidelity", "context", "gate", "register", "systematics")}
+
+
+def measured_evidence(metrics: DeviceMetrics, interpretation: Interpretation) -> Evidence:
+    """Evidence from a measured device under an interpretation (aggregate and infidelity choose the numbers)."""
+    scale = 1.25 if interpretation.infidelity == "process" else 1.0
+    value, draws = (metrics.median, metrics.draw_median) if interpretation.aggregate == "median" else (metrics.mean, metrics.draw_mean)
+    shift = value.best - metrics.mean.best  # the systematic range is known for the mean
+    error = Interval(low=scale * value.low, best=scale * value.best, high=scale * value.high, level=value.level)
+    return Evidence(
+        qubits=int(metrics.connected_working_qubits.best), error=error, draw_qubits=metrics.draw_qubits, draw_error=scale * draws,
+        systematic_low=scale * (metrics.systematic_low + shift), systematic_high=scale * (metrics.systematic_high + shift),
+        level=value.level, interpretation=interpretation,
+    )  # fmt: skip
+
+
+def data_sheet_evidence(qubits: int, error: float, low: float | None, high: float | None, level: float, interpretation: Interpretation) -> Evidence:
+    """Evidence from stated numbers: ``error`` with an optional interval (taken at 95 %, normal on either side).
+
+    Raises:
+        ValueError: Negative qubits, an error outside 0..1, or an interval that does not contain the error.
+    """
+    if qubits < 0:
+        raise ValueError(f"the number of qubits must not be negative, got {qubits}")
+    for name, value in (("C-NOT error", error), ("low", low), ("high", high)):
+        if value is not None and not 0 <= value <= 1:
+            raise ValueError(f"the {name} must lie between 0 and 1, got {value:g}")
+    low, high = error if low is None else low, error if high is None else high
+    if not low <= error <= high:
+        raise ValueError(f"the interval must contain the error: low {low:g}, error {error:g}, high {high:g}")
+    from_quantiles = _normal_grid(2001)
+    width = np.where(from_quantiles < 0, error - low, high - error) / 1.959964
+    draws = error + width * from_quantiles if high > low else np.array([error])
+    return Evidence(
+        qubits=qubits, error=Interval(low=low, best=error, high=high, level=0.95), draw_qubits=np.full(draws.size, qubits), draw_error=draws,
+        systematic_low=error, systematic_high=error, level=level, interpretation=interpretation,
+    )  # fmt: skip
+
+
+def _normal_grid(size: int) -> Real:
+    """Normal quantiles at equally likely points (Student t with many degrees of freedom)."""
+    tail = np.abs(2 * (np.arange(size) + 0.5) / size - 1)
+    half = np.array([float(student_t(1e9, t)) if t > 0 else 0.0 for t in tail])
+    return half * np.sign(np.arange(size) - (size - 1) / 2)
+
+
+def judge(instrument: Instrument, evidence: Evidence, as_of: datetime.date) -> Verdict:
+    """The verdict of one instrument on one piece of evidence, as the law stood on a day."""
+    outcome, probability, entry = _decide(instrument, evidence, as_of)
+    return Verdict(
+        instrument=instrument.id, jurisdiction=instrument.jurisdiction, entry=entry, outcome=outcome, probability_met=probability,
+        interpretation=evidence.interpretation, reason=_reason(instrument, evidence, outcome, as_of), as_of=as_of.isoformat(),
+    )  # fmt: skip
+
+
+def _decide(instrument: Instrument, evidence: Evidence, as_of: datetime.date) -> tuple[str, float | None, str | None]:
+    if not instrument.in_force_on(as_of):
+        return "not_in_force", None, None
+    if instrument.standing == "secondary":
+        return "not_verified", None, None
+    if not instrument.bands:
+        return "no_entry", None, None
+    if evidence.interpretation.systematics == "included":
+        ends = [evidence.draw_error + (end - evidence.error.best) for end in (evidence.systematic_low, evidence.systematic_high)]
+        outcomes = [_compare(instrument, evidence.draw_qubits, e, evidence.level) for e in ends]
+        agree = outcomes[0][0] == outcomes[1][0]
+        outcome, probability = outcomes[0] if agree else ("undetermined", (outcomes[0][1] + outcomes[1][1]) / 2)
+    else:
+        outcome, probability = _compare(instrument, evidence.draw_qubits, evidence.draw_error, evidence.level)
+    band = _likeliest_band(instrument, evidence) if outcome in ("met", "undetermined") else None
+    return outcome, probability, band.entry if band else None
+
+
+def _compare(instrument: Instrument, qubits: npt.NDArray[np.int64], error: Real, level: float) -> tuple[str, float]:
+    met, possible = np.zeros(len(qubits), dtype=bool), np.zeros(len(qubits), dtype=bool)
+    for band in instrument.bands:
+        inside = (qubits >= band.min_qubits) & (True if band.max_qubits is None else qubits < band.max_qubits)
+        met |= inside & (True if band.max_error is None else error <= band.max_error)
+        possible |= inside & (np.isnan(error) if band.max_error is not None else False)
+    low, high = float(met.mean()), float((met | possible).mean())
+    outcome = "met" if low >= level else "not_met" if high <= 1 - level else "undetermined"
+    return outcome, low
+
+
+def _likeliest_band(instrument: Instrument, evidence: Evidence) -> Band | None:
+    """The band that holds most draws, those inside its limit first."""
+    best: tuple[int, int] = (0, 0)
+    chosen = None
+    for band in instrument.bands:
+        inside = (evidence.draw_qubits >= band.min_qubits) & (True if band.max_qubits is None else evidence.draw_qubits < band.max_qubits)
+        met = int((inside & (True if band.max_error is None else evidence.draw_error <= band.max_error)).sum())
+        if (met, int(inside.sum())) > best:
+            best, chosen = (met, int(inside.sum())), band
+    return chosen
+
+
+def _span(band: Band) -> str:
+    return f"{band.min_qubits} or more qubits" if band.max_qubits is None else f"{band.min_qubits} to {band.max_qubits - 1} qubits"
+
+
+def _reason(instrument: Instrument, evidence: Evidence, outcome: str, as_of: datetime.date) -> str:
+    if outcome == "not_in_force":
+        if as_of < instrument.in_force:
+            return f"not in force on {as_of}: in force from {instrument.in_force}"
+        return f"not in force on {as_of}: superseded after {instrument.until}"
+    if outcome == "not_verified":
+        return "bands not verified: only secondary sources were read, so no verdict is given"
+    if outcome == "no_entry":
+        return "no entry for quantum computers and no qubit threshold"
+    n, error = evidence.qubits, evidence.error.best
+    band = instrument.band_at(n)
+    if band is None:
+        first = instrument.bands[0]
+        short = first.min_qubits - n
+        return f"{n} qubits: below {first.min_qubits}, where the first band begins; {short} more would put it there{_limit(first, ' (limit {})')}"
+    if band.max_error is None:
+        return f"{n} qubits: {band.entry} ({_span(band)}) has no error criterion"
+    if math.isnan(error):
+        return f"{n} qubits: {band.entry} ({_span(band)}) has limit {band.max_error:g}, but no C-NOT error was measured"
+    where = f"{n} qubits: {band.entry} ({_span(band)}) has limit {band.max_error:g}; the error {error:.3g} is {_ratio(error, band.max_error)}"
+    return where + _next_band(instrument, band, n) + (_to_settle(evidence, band.max_error) if outcome == "undetermined" else "")
+
+
+def _limit(band: Band, text: str) -> str:
+    return "" if band.max_error is None else text.format(f"{band.max_error:g}")
+
+
+def _ratio(error: float, limit: float) -> str:
+    ratio = error / limit
+    if error <= limit:
+        return "at the limit" if ratio > 0.9995 else f"{100 * (1 - ratio):.3g} % below it"
+    return f"{ratio:.3g} times the limit" if ratio >= 1.1 else f"{100 * (ratio - 1):.3g} % above it"
+
+
+def _next_band(instrument: Instrument, band: Band, n: int) -> str:
+    above = [b for b in instrument.bands if b.min_qubits > n]
+    if not above:
+        return ""
+    more = above[0].min_qubits - n
+    text = "no limit" if above[0].max_error is None else f"limit {above[0].max_error:g}"
+    return f"; {more} more qubit{'s' if more > 1 else ''} would move it to {above[0].entry} ({text})"
+
+
+def _to_settle(evidence: Evidence, limit: float) -> str:
+    """How much more data would decide, if the best estimate is right (errors shrink as one over the square root)."""
+    distance = abs(evidence.error.best - limit)
+    half = max(evidence.error.high - evidence.error.best, evidence.error.best - evidence.error.low)
+    if distance == 0 or half <= distance:
+        return ""
+    return f"; about {math.ceil((half / distance) ** 2):,} times the shots would settle it"
+
+
+def find_disagreements(instruments: Sequence[Instrument], metrics: DeviceMetrics, default: Interpretation, as_of: datetime.date) -> list[Verdict]:
+    """Verdicts under alternatives that the data allow, where they differ from the default's."""
+    changes = ({"aggregate": "median"}, {"infidelity": "process"}, {"systematics": "included"})
+    out = []
+    for instrument in instruments:
+        usual = judge(instrument, measured_evidence(metrics, default), as_of)
+        for change in changes:
+            other = judge(instrument, measured_evidence(metrics, default.replace(**change)), as_of)
+            if (other.outcome, other.entry) != (usual.outcome, usual.entry):
+                out.append(other)
+    return out

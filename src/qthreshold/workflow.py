@@ -1,0 +1,409 @@
+"""The job from start to end: plan, submit, collect, analyse, judge, report, each on a run directory.
+
+Every stage reads its inputs from the directory and writes its output there, so any stage can be repeated alone, and a
+run that was interrupted goes on where it stopped. The clock is read only here.
+"""
+
+import datetime
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from qthreshold import rulebook
+from qthreshold import verdict as verdicts
+from qthreshold.backends import open_backend
+from qthreshold.backends.base import Backend
+from qthreshold.backends.noise import Truth
+from qthreshold.circuits.native import NATIVE_UNITARY, block_element
+from qthreshold.counts import Counts, add_counts, no_counts
+from qthreshold.datafiles import load_named
+from qthreshold.decays import DecayTable, make_decays
+from qthreshold.device import Device
+from qthreshold.errors import InputError, StoreError
+from qthreshold.fits import FittedErrors, make_fits
+from qthreshold.identity import content_id
+from qthreshold.metrics import DeviceMetrics, make_metrics
+from qthreshold.numerics.graphs import largest_components
+from qthreshold.plan import Plan, PlanCost, make_plan, plan_cost, seed_rng
+from qthreshold.recipe import Recipe
+from qthreshold.report.summary import make_summary
+from qthreshold.rulebook import Interpretation
+from qthreshold.store import RunDirectory
+from qthreshold.ticket import Ticket, make_tickets
+from qthreshold.verdict import Verdict, Verdicts
+
+__all__ = [
+    "DEFAULT_BACKEND", "DEFAULT_RECIPE", "RunResult", "analyse", "collect", "default_directory", "judge", "judge_device", "judge_run", "load_recipe",
+    "load_result", "make_run", "report", "resume", "run", "software_versions", "submit",
+]  # fmt: skip
+
+DEFAULT_BACKEND = "aer:heron-133"
+DEFAULT_RECIPE = "default"
+
+_METRICS_STREAM = 3  # spawn key of the draws behind the metrics; 0 to 2 belong to plan and simulation
+
+
+class Watcher(Protocol):
+    """Told how a run goes on; the command line shows it as progress bars."""
+
+    def stage(self, name: str, total: int) -> None:
+        """A stage begins; ``total`` is the number of units it will work through, 0 if unknown."""
+        ...
+
+    def advance(self, done: int) -> None:
+        """Units finished since the last call."""
+        ...
+
+
+class _Silent:
+    def stage(self, name: str, total: int) -> None: ...
+
+    def advance(self, done: int) -> None: ...
+
+
+SILENT: Watcher = _Silent()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """All records of a finished run."""
+
+    directory: Path
+    device: Device
+    plan: Plan
+    decays: DecayTable
+    fits: FittedErrors
+    metrics: DeviceMetrics
+    verdicts: Verdicts
+    truth: Truth | None
+    header: dict[str, Any]
+    seconds: dict[str, float]
+
+    @property
+    def cost(self) -> PlanCost:
+        """What the plan costs on a machine of this kind."""
+        return plan_cost(self.plan, self.device)
+
+    def summary(self) -> dict[str, Any]:
+        """The summary, as in ``summary.json`` (schema ``qthreshold/summary/1``)."""
+        return make_summary(
+            header=self.header, device=self.device, plan=self.plan, fits=self.fits, metrics=self.metrics, verdicts=self.verdicts,
+            truth=self.truth, cost=self.cost, seconds=self.seconds,
+        )  # fmt: skip
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of everything that a result depends on."""
+    names = ("qthreshold", "numpy", "scipy", "qiskit", "qiskit-aer", "rustworkx")
+    return {"python": platform.python_version(), **{n: importlib.metadata.version(n) for n in names}}
+
+
+def load_recipe(spec: str) -> Recipe:
+    """A shipped recipe by name, or a user's by path.
+
+    Raises:
+        InputError: It does not exist or is not valid.
+    """
+    return load_named("circuits", spec, Recipe, "recipe")
+
+
+def default_directory(backend: str, now: datetime.datetime | None = None) -> Path:
+    """Where a run goes when nobody says: ``qthreshold-runs/DEVICE-DATE-TIME``."""
+    stamp = (now or datetime.datetime.now()).strftime("%Y%m%d-%H%M%S")  # noqa: DTZ005 - local time, for people
+    base = Path("qthreshold-runs") / f"{Path(backend.partition(':')[2] or backend).stem}-{stamp}"
+    path, number = base, 2
+    while path.exists():
+        path, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return path
+
+
+def make_run(
+    out: Path, *, backend: Backend, recipe: Recipe, seed: int, confidence: float = 0.95,
+    rules: Sequence[str] | None = None, as_of: datetime.date | None = None,
+) -> RunDirectory:  # fmt: skip
+    """Plan a run and write it to a new directory.
+
+    Args:
+        out: Directory to make.
+        backend: What to run on.
+        recipe: What to measure.
+        seed: Seed of everything random, at least 0.
+        confidence: Level of all intervals and of the verdicts, between 0.5 and 1.
+        rules: Ids of the instruments; all by default.
+        as_of: Day to judge on; today by default.
+
+    Raises:
+        InputError: The confidence or a rule is not valid.
+        RunExistsError: The directory holds something.
+    """
+    if not 0.5 <= confidence < 1:
+        raise InputError(f"the confidence must be at least 0.5 and below 1, got {confidence:g}")
+    if seed < 0:
+        raise InputError(f"the seed must not be negative, got {seed}")
+    chosen = [i.id for i in rulebook.load_instruments(list(rules) if rules is not None else None)]
+    started = time.monotonic()
+    device = backend.device
+    plan = make_plan(device, recipe, seed, {g: block_element(recipe.two_qubit.gate, g) for g in NATIVE_UNITARY})
+    directory = RunDirectory.create(out)
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    header = {
+        "schema": "qthreshold/run/1", "created_at": now.isoformat().replace("+00:00", "Z"), "backend": backend.spec, "plan_id": plan.id,
+        "confidence": confidence, "rules": chosen, "as_of": (as_of or now.date()).isoformat(), "software": software_versions(),
+    }  # fmt: skip
+    header["run_id"] = content_id("qthreshold/run/1", header, {})[:16]
+    software = header["software"]
+    directory.write_record("device.json", device, software=software)
+    truth = backend.truth(plan.block)
+    if truth is not None:
+        directory.write_record("truth.json", truth, software=software)
+    directory.write_record("plan.npz", plan, software=software)
+    directory.write_json("run.json", header)
+    _took(directory, "plan", started)
+    return directory
+
+
+def _took(directory: RunDirectory, stage: str, started: float, *, add: bool = False) -> None:
+    """Note how long a stage took: once, so that repeating a stage changes nothing; ``add`` sums up over resumed parts."""
+    seconds = directory.read_json("timing.json") if directory.has("timing.json") else {}
+    if stage not in seconds or add:
+        seconds[stage] = round(seconds.get(stage, 0.0) + time.monotonic() - started, 3)
+        directory.write_json("timing.json", seconds)
+
+
+def _read(directory: RunDirectory) -> tuple[dict[str, Any], Device, Plan]:
+    header = directory.read_json("run.json")
+    return header, directory.read_record("device.json", Device), directory.read_record("plan.npz", Plan)
+
+
+def submit(directory: RunDirectory, backend: Backend) -> None:
+    """Hand over every ticket that has not been handed over yet."""
+    started = time.monotonic()
+    header, _, plan = _read(directory)
+    _same_device(directory, backend)
+    for ticket in make_tickets(plan, header["backend"]):
+        name = f"tickets/{ticket.number:04d}.json"
+        if not directory.has(name):
+            directory.write_record(name, backend.submit(plan, ticket), software=header["software"])
+    _took(directory, "submit", started)
+
+
+def collect(directory: RunDirectory, backend: Backend, watch: Watcher = SILENT) -> None:
+    """Fetch the counts of every ticket that has none yet."""
+    header, _, plan = _read(directory)
+    _same_device(directory, backend)
+    tickets = _tickets(directory, plan)
+    left = [t for t in tickets if not directory.has(_counts_name(t))]
+    units = {t.number: int(((plan.unit_circuit >= t.first) & (plan.unit_circuit < t.last)).sum()) for t in tickets}
+    watch.stage("collect", sum(units.values()))
+    watch.advance(sum(units[t.number] for t in tickets if t not in left))
+    for ticket in left:
+        started = time.monotonic()
+        counts = backend.collect(plan, ticket, watch.advance)
+        directory.write_record(_counts_name(ticket), counts, software=header["software"])
+        _took(directory, "collect", started, add=True)
+
+
+def _counts_name(ticket: Ticket) -> str:
+    return f"counts/{ticket.number:04d}.npz"
+
+
+def _tickets(directory: RunDirectory, plan: Plan) -> list[Ticket]:
+    tickets = [directory.read_record(name, Ticket) for name in directory.names("tickets")]
+    if sum(t.last - t.first for t in tickets) != plan.n_circuits:
+        raise StoreError(f"{directory.path}: not all circuits were submitted; run 'qthreshold submit {directory.path}'")
+    return tickets
+
+
+def _same_device(directory: RunDirectory, backend: Backend) -> None:
+    planned = directory.read_record("device.json", Device)
+    if planned.id != backend.device.id:
+        raise InputError(f"{directory.path} was planned for another state of {planned.name!r} than {backend.spec} has now; start a new run")
+
+
+def analyse(directory: RunDirectory) -> None:
+    """Counts to decays, fits and metrics. Offline, and the same every time.
+
+    Raises:
+        StoreError: Counts are missing.
+    """
+    started = time.monotonic()
+    header, device, plan = _read(directory)
+    tickets = _tickets(directory, plan)
+    missing = [t.number for t in tickets if not directory.has(_counts_name(t))]
+    if missing:
+        raise StoreError(f"{directory.path}: counts of {len(missing)} of {len(tickets)} tickets are missing; run 'qthreshold collect {directory.path}'")
+    parts = [directory.read_record(_counts_name(t), Counts) for t in tickets]
+    counts = add_counts(parts) if parts else no_counts(plan.id, device.n_qubits)
+    decays = make_decays(plan, device, counts)
+    fits = make_fits(decays, header["confidence"])
+    metrics = make_metrics(device, fits, plan.parsed_recipe().criteria, seed_rng(plan.seed, _METRICS_STREAM))
+    for name, record in (("decays.npz", decays), ("fits.npz", fits), ("metrics.json", metrics)):
+        directory.write_record(name, record, software=header["software"])
+    _took(directory, "analyse", started)
+
+
+def judge_run(directory: RunDirectory, *, rules: Sequence[str] | None = None, as_of: datetime.date | None = None) -> Verdicts:
+    """Verdicts from the metrics; by default with the rules and the day of the run's start.
+
+    Raises:
+        InputError: A rule does not exist.
+        StoreError: The run has not been analysed.
+    """
+    started = time.monotonic()
+    header, _, plan = _read(directory)
+    metrics = directory.read_record("metrics.json", DeviceMetrics)
+    instruments = rulebook.load_instruments(list(rules if rules is not None else header["rules"]))
+    day = as_of or datetime.date.fromisoformat(header["as_of"])
+    default = _interpretation(plan)
+    evidence = verdicts.measured_evidence(metrics, default)
+    result = Verdicts(
+        metrics_id=metrics.id,
+        verdicts=tuple(verdicts.judge(i, evidence, day) for i in instruments),
+        disagreements=tuple(verdicts.find_disagreements(instruments, metrics, default, day)),
+    )
+    directory.write_record("verdict.json", result, software=header["software"])
+    _took(directory, "judge", started)
+    return result
+
+
+def _interpretation(plan: Plan) -> Interpretation:
+    return Interpretation(context="simultaneous" if plan.recipe["two_qubit"]["spacing"] == 0 else "isolated", gate=plan.block)
+
+
+def report(directory: RunDirectory) -> RunResult:
+    """Write ``summary.json`` and return everything that a report shows."""
+    started = time.monotonic()
+    _took(directory, "report", started)
+    result = load_result(directory)
+    directory.write_json("summary.json", result.summary())
+    return result
+
+
+def load_result(directory: RunDirectory) -> RunResult:
+    """All records of a finished run.
+
+    Raises:
+        StoreError: A stage is missing or a file is damaged.
+    """
+    header, device, plan = _read(directory)
+    return RunResult(
+        directory=directory.path, device=device, plan=plan, decays=directory.read_record("decays.npz", DecayTable),
+        fits=directory.read_record("fits.npz", FittedErrors), metrics=directory.read_record("metrics.json", DeviceMetrics),
+        verdicts=directory.read_record("verdict.json", Verdicts), header=header, seconds=directory.read_json("timing.json"),
+        truth=directory.read_record("truth.json", Truth) if directory.has("truth.json") else None,
+    )  # fmt: skip
+
+
+def resume(directory: RunDirectory, *, workers: int | None = None, watch: Watcher = SILENT) -> RunResult:
+    """Finish whatever is left of a run."""
+    header, _, plan = _read(directory)
+    directory.seal()
+    done = len(directory.names("counts")) == len(make_tickets(plan, header["backend"]))
+    if not done:
+        with open_backend(header["backend"], workers=workers) as backend:
+            submit(directory, backend)
+            collect(directory, backend, watch)
+    watch.stage("analyse", 0)
+    for name, stage in (("metrics.json", analyse), ("verdict.json", judge_run)):
+        if not directory.has(name):
+            stage(directory)  # type: ignore[operator]
+    return report(directory)
+
+
+def run(
+    backend: str = DEFAULT_BACKEND, recipe: str = DEFAULT_RECIPE, *, out: str | Path | None = None, seed: int = 1, confidence: float = 0.95,
+    rules: Sequence[str] | None = None, as_of: datetime.date | None = None, workers: int | None = None, watch: Watcher = SILENT,
+    planned: Callable[[RunDirectory, PlanCost], None] | None = None,
+) -> RunResult:  # fmt: skip
+    """The whole job.
+
+    Args:
+        backend: Backend spec, e.g. ``aer:heron-133``.
+        recipe: Name of a shipped recipe, or path of a TOML file.
+        out: Run directory; by default ``qthreshold-runs/DEVICE-DATE-TIME``.
+        seed: Seed of everything random.
+        confidence: Level of all intervals and of the verdicts.
+        rules: Ids of the instruments; all by default.
+        as_of: Day to judge on; today by default.
+        workers: Worker processes for simulation; one per core by default. Results do not depend on it.
+        watch: Told about progress.
+        planned: Called once the plan is written, before anything runs.
+
+    Returns:
+        All records; ``.summary()`` gives the JSON summary.
+
+    Raises:
+        InputError: A name, file or number cannot be used.
+        StoreError: The run directory cannot be written.
+        BackendError: The device or simulator fails; the run is resumable.
+    """
+    checked = load_recipe(recipe)
+    with open_backend(backend, workers=workers) as opened:
+        directory = make_run(
+            Path(out) if out is not None else default_directory(opened.spec), backend=opened, recipe=checked, seed=seed, confidence=confidence,
+            rules=rules, as_of=as_of,
+        )  # fmt: skip
+        if planned is not None:
+            planned(directory, plan_cost(directory.read_record("plan.npz", Plan), opened.device))
+        submit(directory, opened)
+        collect(directory, opened, watch)
+    watch.stage("analyse", 0)
+    analyse(directory)
+    judge_run(directory)
+    return report(directory)
+
+
+def judge(
+    *, qubits: int, cnot_error: float, low: float | None = None, high: float | None = None, confidence: float = 0.95,
+    rules: Sequence[str] | None = None, as_of: datetime.date | None = None,
+) -> list[Verdict]:  # fmt: skip
+    """Classify stated numbers, such as those of a data sheet; nothing is run.
+
+    Args:
+        qubits: Connected working qubits.
+        cnot_error: Mean C-NOT error, average gate infidelity.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        confidence: Level at which to decide.
+        rules: Ids of the instruments; all by default.
+        as_of: Day to judge on; today by default.
+
+    Raises:
+        InputError: A number is out of range or a rule does not exist.
+
+    Example:
+        >>> judge(qubits=133, cnot_error=5e-4, rules=["us-ear"])[0].outcome
+        'met'
+    """
+    try:
+        evidence = verdicts.data_sheet_evidence(qubits, cnot_error, low, high, confidence, Interpretation())
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    day = as_of or datetime.datetime.now(datetime.UTC).date()
+    return [verdicts.judge(i, evidence, day) for i in rulebook.load_instruments(list(rules) if rules is not None else None)]
+
+
+def judge_device(spec: str, *, rules: Sequence[str] | None = None, as_of: datetime.date | None = None) -> tuple[int, float, list[Verdict]]:
+    """Classify a device's own reported calibration: usable qubits that hang together, mean reported error of their pairs.
+
+    Returns:
+        Number of connected usable qubits, mean reported native-gate error, and the verdicts.
+    """
+    with open_backend(spec) as backend:
+        device = backend.device
+    up = np.zeros((1, device.n_qubits), dtype=bool)
+    up[0, device.usable_qubits] = True
+    alive = np.zeros((1, len(device.edges)), dtype=bool)
+    alive[0, device.usable_edges] = True
+    member = largest_components(device.n_qubits, device.edges, up, alive)[0]
+    inside = device.usable_edges[member[device.edges[device.usable_edges]].all(axis=1)]
+    error = float(np.nanmean(device.edge_error[inside])) if np.isfinite(device.edge_error[inside]).any() else float("nan")
+    if np.isnan(error):
+        raise InputError(f"{device.name} reports no two-qubit error, so it cannot be judged without running circuits")
+    return int(member.sum()), error, judge(qubits=int(member.sum()), cnot_error=error, rules=rules, as_of=as_of)

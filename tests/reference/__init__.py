@@ -1,0 +1,1 @@
+"""Slow scalar twins: obvious code that the fast code must agree with."""
