@@ -34,7 +34,9 @@ class Counts(Record):
     def _check(self) -> None:
         rows = len(self.circuit)
         if self.bits.shape != (rows, -(-self.n_qubits // 8)) or self.count.shape != (rows,):
-            raise ValueError(f"{rows} rows need bits {(rows, -(-self.n_qubits // 8))} and {rows} counts, got {self.bits.shape} and {self.count.shape}")
+            raise ValueError(
+                f"{rows} rows need bits {(rows, -(-self.n_qubits // 8))} and {rows} counts, got {self.bits.shape} and {self.count.shape}"
+            )
         if rows and (np.diff(self.circuit) < 0).any():
             raise ValueError("rows must be sorted by circuit")
         if (self.count <= 0).any():

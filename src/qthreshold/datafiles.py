@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pydantic
 
@@ -105,7 +105,7 @@ def _explain(path: Path, text: str, error: pydantic.ValidationError) -> str:
 
 def _is_form(part: int | str) -> bool:
     """Pydantic puts the name of a union's member into the location; those are types, not fields."""
-    return isinstance(part, str) and (part in {"float", "int", "str", "bool"} or not part.islower() and not part.isupper() or "[" in part)
+    return isinstance(part, str) and (part in {"float", "int", "str", "bool"} or (not part.islower() and not part.isupper()) or "[" in part)
 
 
 def _line_of(text: str, names: list[str]) -> int:

@@ -1,7 +1,7 @@
 """Decays: survival counts per target, arm, length and sequence, and readout misassignments, from counts and plan."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -85,14 +85,14 @@ def make_decays(plan: Plan, device: Device, counts: Counts) -> DecayTable:
         targets, expected = plan.unit_target[units], plan.unit_expected[units]
         if experiment == TWO_QUBIT:
             qubits = device.direction[targets]
-            seen = bits[:, qubits[:, 0]] | bits[:, qubits[:, 1]] << 1
+            seen = bits[:, qubits[:, 0]] + 2 * bits[:, qubits[:, 1]]
         else:
             seen = bits[:, targets]
         hit = counts.count[rows] @ (seen == expected)
         total = int(counts.count[rows].sum())
         row = np.searchsorted(plan.edges if experiment == TWO_QUBIT else plan.qubits, targets)
         if experiment == READOUT:
-            cell: tuple[object, ...] = (row, expected)
+            cell: tuple[Any, ...] = (row, expected)
             hit = total - hit
         else:
             i = int(np.searchsorted(lengths[experiment], plan.circuit_length[c]))

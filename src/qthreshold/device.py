@@ -1,5 +1,6 @@
 """Device: what can be run where. Qubits, coupled pairs, native gates, reported errors, and why something is excluded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -125,7 +126,7 @@ def build_device(
     source: str,
     n_qubits: int,
     directed: npt.ArrayLike,
-    gate: list[str],
+    gate: Sequence[str],
     edge_error: npt.ArrayLike,
     edge_duration: npt.ArrayLike,
     qubit_error: npt.ArrayLike,

@@ -69,9 +69,8 @@ def make_fits(decays: DecayTable, level: float) -> FittedErrors:
     if not 0 < level < 1:
         raise ValueError(f"confidence level must lie between 0 and 1, got {level}")
     one = fit_decays(decays.one_qubit_lengths, decays.one_qubit_survived, decays.one_qubit_shots, asymptote=0.5, level=level)
-    two = interleaved_error(
-        decays.two_qubit_lengths, *decays.two_qubit_survived, decays.two_qubit_shots, dim=4, level=level
-    )  # fmt: skip
+    reference, interleaved = decays.two_qubit_survived
+    two = interleaved_error(decays.two_qubit_lengths, reference, interleaved, decays.two_qubit_shots, dim=4, level=level)
     with np.errstate(divide="ignore", invalid="ignore"):
         flips = decays.readout_wrong / decays.readout_shots
     readout = np.stack(clopper_pearson(decays.readout_wrong.sum(axis=1), decays.readout_shots.sum(axis=1), level), axis=1)

@@ -218,7 +218,9 @@ class _Builder:
         for k in range(patterns if len(qubits) else 0):
             self._circuit(READOUT, REFERENCE, 0, 0, k, shots, qubits, np.zeros(len(qubits)), element[k], bits[k])
 
-    def one_qubit(self, qubits: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], samples: int, shots: int) -> None:
+    def one_qubit(
+        self, qubits: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], samples: int, shots: int
+    ) -> None:
         blocks = []
         for i, m in enumerate(lengths.tolist()):
             rng = seed_rng(self.seed, 0, ONE_QUBIT, i)
@@ -232,7 +234,13 @@ class _Builder:
         self._arrange(ONE_QUBIT, qubits, layer, samples, shots, blocks)
 
     def two_qubit(
-        self, edges: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], samples: int, shots: int, block: Mapping[str, int]
+        self,
+        edges: npt.NDArray[np.int64],
+        layer: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64],
+        samples: int,
+        shots: int,
+        block: Mapping[str, int],
     ) -> None:
         interleaved = np.array([block[self.device.gate[e]] for e in edges], dtype=np.int64)[:, None]
         blocks = []
@@ -264,7 +272,9 @@ class _Builder:
         self.n_steps += len(drawn)
         return start
 
-    def _arrange(self, experiment: int, targets: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], samples: int, shots: int, blocks: list[Any]) -> None:
+    def _arrange(
+        self, experiment: int, targets: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], samples: int, shots: int, blocks: list[Any]
+    ) -> None:
         """Layer by layer, sample by sample; the arms of a sequence are neighbours, in alternating order."""
         for g in range(int(layer.max(initial=-1)) + 1):
             members = np.flatnonzero(layer == g)

@@ -21,7 +21,9 @@ class Readout(Schema):
 
 
 class _Sequences(Schema):
-    lengths: Annotated[list[Length], Field(min_length=2)] | None = Field(default=None, description="numbers of Cliffords; left out: from the expected error")
+    lengths: Annotated[list[Length], Field(min_length=2)] | None = Field(
+        default=None, description="numbers of Cliffords; left out: from the expected error"
+    )
     length_factors: Annotated[list[Annotated[float, Field(ge=0, le=10)]], Field(min_length=2)] = Field(
         default=[0.0, 0.35, 1.0], description="lengths in units of 1/(1-p), p from the reported errors; 0 gives one Clifford"
     )

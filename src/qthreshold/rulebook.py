@@ -4,6 +4,7 @@ One TOML file per instrument in ``rules/``. Nothing here is legal advice.
 """
 
 import datetime
+import itertools
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -15,7 +16,7 @@ from qthreshold.errors import InputError
 from qthreshold.identity import Record
 from qthreshold.schema import Schema
 
-__all__ = ["Band", "Instrument", "Interpretation", "load_instrument", "load_instruments", "rule_ids"]
+__all__ = ["Band", "Instrument", "Interpretation", "load_instrument", "load_instruments", "rule_ids", "short"]
 
 
 class Band(Schema):
@@ -46,11 +47,11 @@ class Instrument(Schema):
     counted_qubits: str
     error_term: str
     exclusions: str = ""
-    notes: list[str] = []
+    notes: tuple[str, ...] = ()
 
     @pydantic.model_validator(mode="after")
     def _ordered(self) -> "Instrument":
-        for lower, upper in zip(self.bands, self.bands[1:], strict=False):
+        for lower, upper in itertools.pairwise(self.bands):
             if lower.max_qubits is None or lower.max_qubits > upper.min_qubits:
                 raise ValueError(f"bands {lower.entry} and {upper.entry} overlap or are not in order")
         for band in self.bands:
@@ -92,6 +93,17 @@ class Interpretation(Record):
     gate: str = "cnot"
     register: str = "whole_device"
     systematics: str = "excluded"
+
+
+def short(value: float) -> str:
+    """A limit in the way people write it.
+
+    Example:
+        >>> short(0.001)
+        '1e-3'
+    """
+    mantissa, exponent = f"{value:e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def rule_ids() -> list[str]:

@@ -104,7 +104,9 @@ class RunDirectory:
         try:
             if name.endswith(".json"):
                 envelope = json.loads(data)
-                arrays = {k: np.array(_unlisted(v["values"], v["dtype"]), dtype=v["dtype"]).reshape(v["shape"]) for k, v in envelope["arrays"].items()}
+                arrays = {
+                    k: np.array(_unlisted(v["values"], v["dtype"]), dtype=v["dtype"]).reshape(v["shape"]) for k, v in envelope["arrays"].items()
+                }
             else:
                 with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                     envelope = json.loads(archive["header"].tobytes())
@@ -115,7 +117,9 @@ class RunDirectory:
                 raise StoreError(f"{self.path / name} was changed: its content does not match its id; restore it or run again")
             return rebuild(cls, envelope["fields"], arrays)
         except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise StoreError(f"{self.path / name} is damaged ({type(error).__name__}: {error}); delete it and run 'qthreshold resume {self.path}'") from error
+            raise StoreError(
+                f"{self.path / name} is damaged ({type(error).__name__}: {error}); delete it and run 'qthreshold resume {self.path}'"
+            ) from error
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON document.
@@ -149,7 +153,9 @@ class RunDirectory:
         found = {self._relative(p): p for p in sorted(self.path.rglob("*")) if p.is_file() and p.name != _MANIFEST and not p.name.startswith(".")}
         faults = [f"{name}: missing" for name in sorted(set(stated) - set(found))]
         faults += [f"{name}: not in the manifest" for name in sorted(set(found) - set(stated))]
-        faults += [f"{name}: changed since it was written" for name in sorted(set(found) & set(stated)) if _sha256(found[name].read_bytes()) != stated[name]]
+        faults += [
+            f"{name}: changed since it was written" for name in sorted(set(found) & set(stated)) if _sha256(found[name].read_bytes()) != stated[name]
+        ]
         return faults
 
     def seal(self) -> None:
@@ -204,7 +210,9 @@ def _explained(path: Path):  # type: ignore[no-untyped-def]
     try:
         yield
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error}; what was finished is kept, free the space or permission and resume") from error
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}; what was finished is kept, free the space or permission and resume"
+        ) from error
 
 
 def _sync_directory(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Ticket: one submission of a range of a plan's circuits, and the jobs that hold it."""
 
+import itertools
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -40,5 +41,5 @@ def make_tickets(plan: Plan, backend: str) -> list[Ticket]:
     starts = [0, *(np.flatnonzero(np.diff(key)) + 1).tolist(), plan.n_circuits]
     return [
         Ticket(plan_id=plan.id, backend=backend, number=i, first=first, last=last, job_ids=())
-        for i, (first, last) in enumerate(zip(starts[:-1], starts[1:], strict=True))
+        for i, (first, last) in enumerate(itertools.pairwise(starts))
     ]

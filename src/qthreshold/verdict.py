@@ -16,7 +16,7 @@ import numpy.typing as npt
 from qthreshold.identity import Interval, Record
 from qthreshold.metrics import DeviceMetrics
 from qthreshold.numerics.intervals import student_t
-from qthreshold.rulebook import Band, Instrument, Interpretation
+from qthreshold.rulebook import Band, Instrument, Interpretation, short
 
 __all__ = ["Evidence", "Verdict", "Verdicts", "data_sheet_evidence", "find_disagreements", "judge", "measured_evidence"]
 
@@ -190,7 +190,7 @@ def _likeliest_band(instrument: Instrument, evidence: Evidence) -> Band | None:
 
 
 def _span(band: Band) -> str:
-    return f"{band.min_qubits} or more qubits" if band.max_qubits is None else f"{band.min_qubits} to {band.max_qubits - 1} qubits"
+    return f"{band.min_qubits} qubits and more" if band.max_qubits is None else f"{band.min_qubits}-{band.max_qubits - 1} qubits"
 
 
 def _reason(instrument: Instrument, evidence: Evidence, outcome: str, as_of: datetime.date) -> str:
@@ -206,34 +206,31 @@ def _reason(instrument: Instrument, evidence: Evidence, outcome: str, as_of: dat
     band = instrument.band_at(n)
     if band is None:
         first = instrument.bands[0]
-        short = first.min_qubits - n
-        return f"{n} qubits: below {first.min_qubits}, where the first band begins; {short} more would put it there{_limit(first, ' (limit {})')}"
+        return f"{n} qubits, below {first.min_qubits} where the bands begin; {_move(first, n)}"
+    size = f"{band.entry} ({_span(band)})"
     if band.max_error is None:
-        return f"{n} qubits: {band.entry} ({_span(band)}) has no error criterion"
+        return f"{size} has no error criterion"
     if math.isnan(error):
-        return f"{n} qubits: {band.entry} ({_span(band)}) has limit {band.max_error:g}, but no C-NOT error was measured"
-    where = f"{n} qubits: {band.entry} ({_span(band)}) has limit {band.max_error:g}; the error {error:.3g} is {_ratio(error, band.max_error)}"
-    return where + _next_band(instrument, band, n) + (_to_settle(evidence, band.max_error) if outcome == "undetermined" else "")
+        return f"{size}: limit {short(band.max_error)}, but no C-NOT error was measured"
+    text = f"{size}: limit {short(band.max_error)}, the error is {_ratio(error, band.max_error)}"
+    larger = [b for b in instrument.bands if b.min_qubits > n]
+    if larger:
+        text += f"; {_move(larger[0], n)}"
+    return text + (_to_settle(evidence, band.max_error) if outcome == "undetermined" else "")
 
 
-def _limit(band: Band, text: str) -> str:
-    return "" if band.max_error is None else text.format(f"{band.max_error:g}")
+def _move(band: Band, n: int) -> str:
+    """What more qubits would do."""
+    more = band.min_qubits - n
+    limit = "no error criterion" if band.max_error is None else f"limit {short(band.max_error)}"
+    return f"{more} more qubit{'s' if more > 1 else ''}: {band.entry}, {limit}"
 
 
 def _ratio(error: float, limit: float) -> str:
     ratio = error / limit
     if error <= limit:
         return "at the limit" if ratio > 0.9995 else f"{100 * (1 - ratio):.3g} % below it"
-    return f"{ratio:.3g} times the limit" if ratio >= 1.1 else f"{100 * (ratio - 1):.3g} % above it"
-
-
-def _next_band(instrument: Instrument, band: Band, n: int) -> str:
-    above = [b for b in instrument.bands if b.min_qubits > n]
-    if not above:
-        return ""
-    more = above[0].min_qubits - n
-    text = "no limit" if above[0].max_error is None else f"limit {above[0].max_error:g}"
-    return f"; {more} more qubit{'s' if more > 1 else ''} would move it to {above[0].entry} ({text})"
+    return f"{ratio:.3g} times that" if ratio >= 1.1 else f"{100 * (ratio - 1):.3g} % above it"
 
 
 def _to_settle(evidence: Evidence, limit: float) -> str:

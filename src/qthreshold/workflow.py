@@ -115,7 +115,7 @@ def load_recipe(spec: str) -> Recipe:
 
 def default_directory(backend: str, now: datetime.datetime | None = None) -> Path:
     """Where a run goes when nobody says: ``qthreshold-runs/DEVICE-DATE-TIME``."""
-    stamp = (now or datetime.datetime.now()).strftime("%Y%m%d-%H%M%S")  # noqa: DTZ005 - local time, for people
+    stamp = (now or datetime.datetime.now()).strftime("%Y%m%d-%H%M%S")  # local time, for people
     base = Path("qthreshold-runs") / f"{Path(backend.partition(':')[2] or backend).stem}-{stamp}"
     path, number = base, 2
     while path.exists():
@@ -152,12 +152,12 @@ def make_run(
     plan = make_plan(device, recipe, seed, {g: block_element(recipe.two_qubit.gate, g) for g in NATIVE_UNITARY})
     directory = RunDirectory.create(out)
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-    header = {
+    software = software_versions()
+    header: dict[str, Any] = {
         "schema": "qthreshold/run/1", "created_at": now.isoformat().replace("+00:00", "Z"), "backend": backend.spec, "plan_id": plan.id,
-        "confidence": confidence, "rules": chosen, "as_of": (as_of or now.date()).isoformat(), "software": software_versions(),
+        "confidence": confidence, "rules": chosen, "as_of": (as_of or now.date()).isoformat(), "software": software,
     }  # fmt: skip
     header["run_id"] = content_id("qthreshold/run/1", header, {})[:16]
-    software = header["software"]
     directory.write_record("device.json", device, software=software)
     truth = backend.truth(plan.block)
     if truth is not None:
@@ -237,7 +237,9 @@ def analyse(directory: RunDirectory) -> None:
     tickets = _tickets(directory, plan)
     missing = [t.number for t in tickets if not directory.has(_counts_name(t))]
     if missing:
-        raise StoreError(f"{directory.path}: counts of {len(missing)} of {len(tickets)} tickets are missing; run 'qthreshold collect {directory.path}'")
+        raise StoreError(
+            f"{directory.path}: counts of {len(missing)} of {len(tickets)} tickets are missing; run 'qthreshold collect {directory.path}'"
+        )
     parts = [directory.read_record(_counts_name(t), Counts) for t in tickets]
     counts = add_counts(parts) if parts else no_counts(plan.id, device.n_qubits)
     decays = make_decays(plan, device, counts)
@@ -312,7 +314,7 @@ def resume(directory: RunDirectory, *, workers: int | None = None, watch: Watche
     watch.stage("analyse", 0)
     for name, stage in (("metrics.json", analyse), ("verdict.json", judge_run)):
         if not directory.has(name):
-            stage(directory)  # type: ignore[operator]
+            stage(directory)
     return report(directory)
 
 
@@ -385,8 +387,7 @@ def judge(
         evidence = verdicts.data_sheet_evidence(qubits, cnot_error, low, high, confidence, Interpretation())
     except ValueError as error:
         raise InputError(str(error)) from None
-    day = as_of or datetime.datetime.now(datetime.UTC).date()
-    return [verdicts.judge(i, evidence, day) for i in rulebook.load_instruments(list(rules) if rules is not None else None)]
+    return _judge_all(evidence, rules, as_of)
 
 
 def judge_device(spec: str, *, rules: Sequence[str] | None = None, as_of: datetime.date | None = None) -> tuple[int, float, list[Verdict]]:
@@ -406,4 +407,11 @@ def judge_device(spec: str, *, rules: Sequence[str] | None = None, as_of: dateti
     error = float(np.nanmean(device.edge_error[inside])) if np.isfinite(device.edge_error[inside]).any() else float("nan")
     if np.isnan(error):
         raise InputError(f"{device.name} reports no two-qubit error, so it cannot be judged without running circuits")
-    return int(member.sum()), error, judge(qubits=int(member.sum()), cnot_error=error, rules=rules, as_of=as_of)
+    n = int(member.sum())
+    evidence = verdicts.data_sheet_evidence(n, error, None, None, 0.95, Interpretation(gate="native"))
+    return n, error, _judge_all(evidence, rules, as_of)
+
+
+def _judge_all(evidence: verdicts.Evidence, rules: Sequence[str] | None, as_of: datetime.date | None) -> list[Verdict]:
+    day = as_of or datetime.datetime.now(datetime.UTC).date()
+    return [verdicts.judge(i, evidence, day) for i in rulebook.load_instruments(list(rules) if rules is not None else None)]

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.circuit import CircuitInstruction, Instruction
+from qiskit.quantum_info import Kraus, SuperOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, QuantumError, ReadoutError
 
@@ -227,7 +228,7 @@ def merged_circuit(parts: Real, n_qubits: int, *, measured: bool) -> QuantumCirc
     if measured:
         circuit.measure(range(n_qubits), range(n_qubits))
     else:
-        circuit.save_probabilities()  # type: ignore[attr-defined]
+        circuit.save_probabilities()
     return circuit
 
 
@@ -245,6 +246,4 @@ def noise_model(device: Device, noise: Noise) -> NoiseModel:
 
 
 def _error(ptm: Real) -> QuantumError:
-    from qiskit.quantum_info import Kraus, SuperOp
-
     return QuantumError(Kraus(SuperOp(channels.to_superop(ptm))))

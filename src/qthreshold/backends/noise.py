@@ -84,9 +84,7 @@ def build_noise(
     relax = channels.relaxation(t1, t2, pulse_duration)
     dep = channels.depolarizing(channels.depolarizing_fill(relax, pulse_error), 1)
     phase = channels.hamiltonian_error(np.stack([zero, zero, zero, phase_error], -1), 1)
-    pulses = [
-        dep @ relax @ phase @ channels.hamiltonian_error(np.stack([zero, turns * over_rotation, zero, zero], -1), 1) for turns in (1, 2)
-    ]
+    pulses = [dep @ relax @ phase @ channels.hamiltonian_error(np.stack([zero, turns * over_rotation, zero, zero], -1), 1) for turns in (1, 2)]
     a, b = direction[:, 0], direction[:, 1]
     both = channels.tensor(channels.relaxation(t1[a], t2[a], edge_duration), channels.relaxation(t1[b], t2[b], edge_duration))
     fill = channels.depolarizing(channels.depolarizing_fill(both, edge_error), 2)

@@ -121,10 +121,10 @@ class Profile(Schema):
     qubits: QubitValues = QubitValues()
     pairs: PairValues = PairValues()
     timing: Timing = Timing()
-    qubit: list[QubitException] = []
-    pair: list[PairException] = []
-    dead_qubits: list[Annotated[int, Field(ge=0)]] = []
-    dead_pairs: list[QubitPair] = []
+    qubit: tuple[QubitException, ...] = ()
+    pair: tuple[PairException, ...] = ()
+    dead_qubits: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    dead_pairs: tuple[QubitPair, ...] = ()
 
     @pydantic.model_validator(mode="after")
     def _members(self) -> "Profile":
@@ -247,9 +247,7 @@ def build(profile: Profile) -> SimulatedDevice:
     qubit["t2"] = np.minimum(qubit["t2"], 2 * qubit["t1"])
 
     direction = np.where(flip[:, None], edges[:, ::-1], edges)
-    noise = build_noise(
-        direction=direction, gate=tuple(gate), angles=angles, edge_error=edge["error"], edge_duration=edge["duration"], **qubit
-    )
+    noise = build_noise(direction=direction, gate=tuple(gate), angles=angles, edge_error=edge["error"], edge_duration=edge["duration"], **qubit)
     dead_pairs = {row[min(a, b), max(a, b)]: "dead in the profile" for a, b in profile.dead_pairs}
     dead_qubits = dict.fromkeys(profile.dead_qubits, "dead in the profile")
     for i, pair in enumerate(edges.tolist()):

@@ -23,9 +23,6 @@ from qthreshold.numerics import channels, cliffords
 __all__ = [
     "BARRIER",
     "CNOT",
-    "ideal_one_qubit_ptms",
-    "ideal_ptm",
-    "one_qubit_ptms",
     "NATIVE",
     "NATIVE_UNITARY",
     "PADDINGS",
@@ -33,12 +30,15 @@ __all__ = [
     "Words",
     "block_element",
     "block_word",
+    "ideal_one_qubit_ptms",
+    "ideal_ptm",
     "native_element",
     "native_words",
+    "one_qubit_ptms",
     "one_qubit_words",
     "opcode_ptms",
-    "pair_ptms",
     "padding_words",
+    "pair_ptms",
     "word_ptm",
 ]
 
@@ -136,6 +136,7 @@ class Words:
 
     @classmethod
     def of(cls, words: list[Word] | tuple[Word, ...]) -> "Words":
+        """Pack a list of words."""
         start = np.concatenate([[0], np.cumsum([len(w) for w in words])])
         return cls(np.array([op for w in words for op in w], dtype=np.uint8), start.astype(np.int64))
 
@@ -159,7 +160,7 @@ class _Compiler:
     """The 20 cores of a native gate and how every element splits into (a x b) . core."""
 
     core_words: tuple[Word, ...]
-    core: npt.NDArray[np.int8]  # (11520,)
+    core: npt.NDArray[np.integer]  # (11520,)
     parts: npt.NDArray[np.int16]  # (11520, 2) one-qubit elements a, b
 
 
@@ -181,7 +182,7 @@ def _compiler(gate: str) -> _Compiler:
 
     identity = int(cliffords.pauli(0, 2))
     cores: dict[int, tuple[int, Word]] = {int(coset_of(identity)): (identity, ())}
-    frontier = [(identity, ())]
+    frontier: list[tuple[int, Word]] = [(identity, ())]
     while len(cores) < 20:
         grown: list[tuple[int, Word]] = []
         for a, b in pairs:
@@ -247,7 +248,7 @@ def word_ptm(word: Word, one: npt.NDArray[np.float64], native: npt.NDArray[np.fl
 
 
 def _one_qubit_ptm(word: Word, table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    out = np.broadcast_to(np.eye(4), table.shape[:-3] + (4, 4))
+    out = np.broadcast_to(np.eye(4), (*table.shape[:-3], 4, 4))
     for op in word:
         out = table[..., op, :, :] @ out
     return out
@@ -282,7 +283,7 @@ class PairChannels:
     locals: npt.NDArray[np.float64]
     cores: npt.NDArray[np.float64]
     paddings: npt.NDArray[np.float64]
-    core: npt.NDArray[np.int8]
+    core: npt.NDArray[np.integer]
     parts: npt.NDArray[np.int16]
 
     def elements(self, index: npt.ArrayLike) -> npt.NDArray[np.float64]:

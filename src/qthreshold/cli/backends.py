@@ -1,8 +1,13 @@
 """``qthreshold backends``: what can be run on."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from qthreshold.cli.common import Json, guarded, show, show_json
+
+if TYPE_CHECKING:
+    from qthreshold.device import Device
 
 __all__ = ["app"]
 
@@ -34,7 +39,6 @@ def list_(json: Json = False) -> None:
 def show_(spec: str = typer.Argument(metavar="SPEC", help="For example aer:heron-133."), json: Json = False) -> None:
     """One backend: size, gates, reported errors and, for simulators, true errors."""
     with guarded():
-        import numpy as np
         from rich import box
         from rich.table import Table
 
@@ -50,8 +54,7 @@ def show_(spec: str = typer.Argument(metavar="SPEC", help="For example aer:heron
             "reported_gate_error_median": _median(device.edge_error[usable]), "reported_readout_error_median": _median(device.readout_error),
             "true_cnot_error_mean": float(truth.cnot_error[usable].mean()) if truth is not None and len(usable) else None,
             "true_one_qubit_error_median": _median(truth.one_qubit_error) if truth is not None else None,
-            "excluded": {f"{a}-{b}": r for (a, b), s, r in zip(device.edges.tolist(), device.edge_status, device.edge_reason, strict=True) if s in ("absent", "faulty")}
-            | {str(q): r for q, (s, r) in enumerate(zip(device.qubit_status, device.qubit_reason, strict=True)) if s in ("absent", "faulty")},
+            "excluded": _excluded(device),
         }  # fmt: skip
         if json:
             show_json(facts)
@@ -59,9 +62,17 @@ def show_(spec: str = typer.Argument(metavar="SPEC", help="For example aer:heron
         table = Table("", spec, box=box.SIMPLE_HEAD, pad_edge=False)
         for key, value in facts.items():
             if key == "excluded":
-                value = "; ".join(f"{k}: {v}" for k, v in list(facts["excluded"].items())[:8]) or "nothing"  # type: ignore[attr-defined]
+                value = "; ".join(f"{k}: {v}" for k, v in list(_excluded(device).items())[:8]) or "nothing"
             table.add_row(key.replace("_", " "), number(value) if isinstance(value, float) else str(value))
         show(table)
+
+
+def _excluded(device: "Device") -> dict[str, str]:
+    """Why qubits and pairs are left out."""
+    out = ("absent", "faulty")
+    qubits = {f"qubit {q}": r for q, (s, r) in enumerate(zip(device.qubit_status, device.qubit_reason, strict=True)) if s in out}
+    pairs = zip(device.edges.tolist(), device.edge_status, device.edge_reason, strict=True)
+    return qubits | {f"pair {a}-{b}": r for (a, b), s, r in pairs if s in out}
 
 
 def _median(values: object) -> float | None:

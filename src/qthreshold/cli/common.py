@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = [
-    "AsOf", "Directory", "Json", "NoProgress", "Quiet", "Rules", "Workers", "Progress", "guarded", "parse_day", "parse_rules", "show", "show_json",
+    "AsOf",
+    "Directory",
+    "Json",
+    "NoProgress",
+    "Progress",
+    "Quiet",
+    "Rules",
+    "Workers",
+    "guarded",
+    "parse_day",
+    "parse_rules",
+    "show",
+    "show_json",
 ]  # fmt: skip
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory.")]

@@ -26,7 +26,6 @@ def judge(
     """Say which export-control entry is met: for a run, for stated numbers, or for a device's reported calibration.
 
     Examples:
-
       qthreshold judge runs/tonight --as-of 2026-01-01
 
       qthreshold judge --qubits 98 --cnot-error 7.9e-4

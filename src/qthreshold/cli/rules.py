@@ -35,7 +35,7 @@ def show_(rule: str = typer.Argument(metavar="ID", help="For example us-ear."), 
         from rich import box
         from rich.table import Table
 
-        from qthreshold.rulebook import load_instrument
+        from qthreshold.rulebook import load_instrument, short
 
         i = load_instrument(rule)
         if json:
@@ -44,7 +44,8 @@ def show_(rule: str = typer.Argument(metavar="ID", help="For example us-ear."), 
         show(f"{i.id}: {i.title}, {i.entry} ({i.jurisdiction})")
         table = Table("entry", "qubits", "C-NOT error at most", box=box.SIMPLE_HEAD, pad_edge=False)
         for b in i.bands:
-            table.add_row(b.entry, f"{b.min_qubits}+" if b.max_qubits is None else f"{b.min_qubits}-{b.max_qubits - 1}", "-" if b.max_error is None else f"{b.max_error:g}")
+            qubits = f"{b.min_qubits} or more" if b.max_qubits is None else f"{b.min_qubits} to {b.max_qubits - 1}"
+            table.add_row(b.entry, qubits, "no criterion" if b.max_error is None else short(b.max_error))
         show(table)
         read = f", text read as of {i.text_as_of}" if i.text_as_of else ""
         show(f"Counted: {i.counted_qubits}. Error: {i.error_term}. Excluded: {i.exclusions or '-'}.")

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from qthreshold.cli.common import (
-    AsOf, Json, NoProgress, Progress, Quiet, Rules, Workers, guarded, note_directory, parse_day, parse_rules, show, show_json,
+    AsOf,
+    Json,
+    NoProgress,
+    Progress,
+    Quiet,
+    Rules,
+    Workers,
+    guarded,
+    note_directory,
+    parse_day,
+    parse_rules,
+    show,
+    show_json,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -15,7 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BackendSpec", "Confidence", "RecipeSpec", "Seed", "cost_line", "run"]
 
-BackendSpec = Annotated[str, typer.Option("--backend", "-b", metavar="SPEC", help="aer, aer:PROFILE (see 'qthreshold backends list') or aer:FILE.toml.")]
+BackendSpec = Annotated[
+    str, typer.Option("--backend", "-b", metavar="SPEC", help="aer, aer:PROFILE (see 'qthreshold backends list') or aer:FILE.toml.")
+]
 RecipeSpec = Annotated[str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="quick, default, thorough, or a TOML file.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
 Confidence = Annotated[float, typer.Option("--confidence", help="Level of all intervals and of the verdicts.")]
@@ -45,7 +59,6 @@ def run(
     """The whole job: plan, submit, collect, analyse, judge, report.
 
     Examples:
-
       qthreshold run                                    a simulated 133-qubit device
 
       qthreshold run -b aer:tiny-5 -r quick -o try      five qubits, two seconds

@@ -25,7 +25,6 @@ def plan(
     """Lay out every circuit in a new run directory, and say what it costs. Nothing is run.
 
     Example:
-
       qthreshold plan runs/tonight -b aer:edge-100 -r thorough
     """
     with guarded(directory):

@@ -60,7 +60,9 @@ def clopper_pearson(successes: npt.ArrayLike, trials: npt.ArrayLike, level: floa
     return tuple(np.where(blank, np.nan, v) for v in (best, low, high))  # type: ignore[return-value]
 
 
-def mean_of_finite_set(values: npt.ArrayLike, errors: npt.ArrayLike, dofs: npt.ArrayLike, size: int, level: float) -> tuple[float, float, float, float]:
+def mean_of_finite_set(
+    values: npt.ArrayLike, errors: npt.ArrayLike, dofs: npt.ArrayLike, size: int, level: float
+) -> tuple[float, float, float, float]:
     """Mean over a finite set of which ``values`` were measured: each with its own error, the rest not at all.
 
     The variance has two parts: measurement, sum(se^2) / m^2 over the m measured members, and, if m < size, the

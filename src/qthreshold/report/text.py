@@ -49,9 +49,11 @@ def answer(summary: dict[str, Any]) -> str:
     n = int(summary["connected_working_qubits"]["best"] or 0)
     mean = summary["cnot_error"]["mean"]
     level = f"{100 * mean['level']:g} %"
-    words = f"{n} connected working qubit{'s' if n != 1 else ''}, "
-    words += f"mean C-NOT error {number(mean['best'])} ({level}: {number(mean['low'])} to {number(mean['high'])})" if mean["best"] is not None else "no C-NOT error measured"
-    return f"{summary['device']['name']}: {words}. {_outcomes(summary['verdicts'])}"
+    size = f"{n} connected working qubit{'s' if n != 1 else ''}"
+    error = f"mean C-NOT error {number(mean['best'])} ({level}: {number(mean['low'])} to {number(mean['high'])})"
+    if mean["best"] is None:
+        error = "no C-NOT error measured"
+    return f"{summary['device']['name']}: {size}, {error}. {_outcomes(summary['verdicts'])}"
 
 
 def _outcomes(verdicts: Sequence[dict[str, Any]]) -> str:
@@ -133,7 +135,8 @@ def _status(item: dict[str, Any]) -> str:
 
 def _troubles(s: dict[str, Any], rows: int) -> Table | None:
     """Pairs and qubits without an estimate or not counted, with the reason."""
-    pairs = [(f"pair {e['edge'][0]}-{e['edge'][1]}", _status(e)) for e in s["edges"] if e["cnot_error"]["best"] is None and e["status"] != "not_measured"]
+    unknown = [e for e in s["edges"] if e["cnot_error"]["best"] is None and e["status"] != "not_measured"]
+    pairs = [(f"pair {e['edge'][0]}-{e['edge'][1]}", _status(e)) for e in unknown]
     qubits = [(f"qubit {q['qubit']}", _status(q)) for q in s["qubits"] if q["works"] < 0.5]
     found = qubits + pairs
     if not found:
@@ -146,15 +149,14 @@ def _troubles(s: dict[str, Any], rows: int) -> Table | None:
     return table
 
 
-def _disagreements(s: dict[str, Any]) -> Table | None:
-    if not s["disagreements"]:
-        return None
+def _disagreements(s: dict[str, Any]) -> list[Text]:
+    """One line for each other reading of the law that comes out differently."""
     default = s["cnot_error"]["interpretation"]
-    table = _table("read differently", "law", "outcome", "why")
+    groups: dict[tuple[str, str], list[str]] = {}
     for v in s["disagreements"]:
-        change = ", ".join(f"{k} {w}" for k, w in v["interpretation"].items() if default.get(k) != w)
-        table.add_row(change, v["jurisdiction"], _WORDS[v["outcome"]], v["reason"])
-    return table
+        change = ", ".join(f"{k} {w.replace('_', ' ')}" for k, w in v["interpretation"].items() if default.get(k) != w)
+        groups.setdefault((change, _WORDS[v["outcome"]]), []).append(v["jurisdiction"])
+    return [Text(f"Read with {change}: {outcome} ({', '.join(where)}).", style="yellow") for (change, outcome), where in groups.items()]
 
 
 def render(summary: dict[str, Any], directory: str, *, worst: int = 5) -> RenderableType:
@@ -166,6 +168,6 @@ def render(summary: dict[str, Any], directory: str, *, worst: int = 5) -> Render
         worst: How many of the worst pairs to list.
     """
     as_of = summary["verdicts"][0]["as_of"] if summary["verdicts"] else "-"
-    tables = [_disagreements(summary), verdict_table(summary["verdicts"]), _device_table(summary), _worst_pairs(summary, worst), _troubles(summary, 8)]
+    tables = [verdict_table(summary["verdicts"]), _device_table(summary), _worst_pairs(summary, worst), _troubles(summary, 8)]
     end = f"Law as of {as_of}. Evidence, not legal advice. Everything is in {directory} (summary.json)."
-    return Group(Text(answer(summary), style="bold"), *(t for t in tables if t is not None), Text(end))
+    return Group(Text(answer(summary), style="bold"), *_disagreements(summary), *(t for t in tables if t is not None), Text(end))
