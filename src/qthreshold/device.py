@@ -9,10 +9,13 @@ import numpy.typing as npt
 
 from qthreshold.identity import Record
 
-__all__ = ["NATIVE_GATES", "STATUSES", "Device", "build_device", "state_of"]
+__all__ = ["NATIVE_GATES", "ONE_QUBIT_BASIS", "STATUSES", "Device", "build_device", "state_of"]
 
 NATIVE_GATES = ("cx", "cz", "ecr", "rzz")
 """Two-qubit gates that circuits can be written in; all are equivalent to C-NOT up to one-qubit gates."""
+
+ONE_QUBIT_BASIS = ("rz", "sx", "x")
+"""One-qubit gates that circuits are written in; rz is virtual."""
 
 STATUSES = ("ok", "unknown_error", "absent", "faulty")
 """ok; no error reported (still measured); not offered by the device; reported error of 0.5 or more."""
@@ -44,6 +47,7 @@ class Device(Record):
         repetition_delay: Seconds from the end of one execution to the start of the next.
         job_overhead: Seconds that each job costs beside its executions.
         coordinates: Drawing positions (column, row), ``(n, 2)``, NaN if unknown.
+        basis: One-qubit gates that circuits are written in.
     """
 
     schema: ClassVar[str] = "qthreshold/device/1"
@@ -68,6 +72,7 @@ class Device(Record):
     repetition_delay: float
     job_overhead: float
     coordinates: npt.NDArray[np.float64]
+    basis: tuple[str, ...] = ONE_QUBIT_BASIS
 
     def _check(self) -> None:
         n, e = self.n_qubits, len(self.edges)

@@ -234,7 +234,7 @@ def merged_circuit(parts: Real, n_qubits: int, *, measured: bool) -> QuantumCirc
 
 def noise_model(device: Device, noise: Noise) -> NoiseModel:
     """The same noise as an Aer noise model, gate by gate, for circuits in native gates."""
-    model = NoiseModel(basis_gates=["rz", "sx", "x", *sorted(set(device.gate))])
+    model = NoiseModel(basis_gates=[*device.basis, *sorted(set(device.gate))])
     for q in range(device.n_qubits):
         for name, ptm in (("sx", noise.sx[q]), ("x", noise.x[q])):
             model.add_quantum_error(_error(ptm), name, [q], warnings=False)
