@@ -42,17 +42,17 @@ def device_from_target(target: Target, name: str, source: str, coupling: Iterabl
         have = ", ".join(sorted(target.operation_names))
         raise InputError(f"{source} has no {' and no '.join(lacking)}; circuits need {', '.join(ONE_QUBIT_BASIS)}, the device has {have}")
     pairs = _pairs(target, n)
+    usual = next(iter(pairs.values()))[0] if pairs else NATIVE_GATES[0]  # what an absent pair would have
     listed = {(min(p), max(p)) for p in coupling}
     absent = sorted(listed - set(pairs))
-    rows = [(pair, *pairs[pair]) for pair in sorted(pairs)] + [(p, "cz", p, None, None) for p in absent]
+    rows = [(pair, *pairs[pair]) for pair in sorted(pairs)] + [(p, usual, p, None, None) for p in absent]
     reasons = {len(pairs) + i: "listed as coupled, but the target offers no two-qubit gate that circuits can use" for i in range(len(absent))}
     single = [_properties(target, "sx", (q,)) for q in range(n)]
     measure = [_properties(target, "measure", (q,)) for q in range(n)]
-    missing = {
-        q: f"the target offers no {'sx' if s is None else 'measurement'} on qubit {q}"
-        for q, (s, m) in _indexed(single, measure)
-        if s is None or m is None
-    }
+    missing = {}
+    for q in range(n):
+        if single[q] is None or measure[q] is None:
+            missing[q] = f"the target offers no {'sx' if single[q] is None else 'measurement'} on qubit {q}"
     qubits = target.qubit_properties or [None] * n
     return build_device(
         name=name, source=source, n_qubits=n,
@@ -63,10 +63,6 @@ def device_from_target(target: Target, name: str, source: str, coupling: Iterabl
         t1=[_float(getattr(q, "t1", None)) for q in qubits], t2=[_float(getattr(q, "t2", None)) for q in qubits],
         absent_edges=reasons, absent_qubits=missing,
     )  # fmt: skip
-
-
-def _indexed(*columns: list[Any]) -> Iterable[tuple[int, tuple[Any, ...]]]:
-    return enumerate(zip(*columns, strict=True))
 
 
 class _NoProperties:
