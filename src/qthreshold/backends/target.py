@@ -59,7 +59,8 @@ def device_from_target(target: Target, name: str, source: str, coupling: Iterabl
         directed=np.array([r[2] for r in rows], dtype=np.int64).reshape(-1, 2), gate=[r[1] for r in rows],
         edge_error=[_float(r[3]) for r in rows], edge_duration=[_float(r[4]) for r in rows],
         qubit_error=[_float(getattr(s, "error", None)) for s in single], readout_error=[_float(getattr(m, "error", None)) for m in measure],
-        pulse_duration=[_float(getattr(s, "duration", None)) for s in single], readout_duration=[_float(getattr(m, "duration", None)) for m in measure],
+        pulse_duration=[_float(getattr(s, "duration", None)) for s in single],
+        readout_duration=[_float(getattr(m, "duration", None)) for m in measure],
         t1=[_float(getattr(q, "t1", None)) for q in qubits], t2=[_float(getattr(q, "t2", None)) for q in qubits],
         absent_edges=reasons, absent_qubits=missing,
     )  # fmt: skip

@@ -38,6 +38,7 @@ REASONS = {
 _REJECT = 1e-6  # a good curve is rejected about once in a million
 _STEPS = 60
 _LOG_RATE = (np.log(1e-12), np.log(40.0))
+_QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # curves without information overflow, and end as NaN with a status
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -83,6 +84,7 @@ class InterleavedError:
     status: Codes
 
 
+@_QUIET
 def fit_decays(
     lengths: npt.ArrayLike, survived: npt.ArrayLike, shots: npt.ArrayLike, *, asymptote: float | None = 0.25, level: float = 0.95
 ) -> DecayFit:
@@ -128,6 +130,7 @@ def fit_decays(
     )  # fmt: skip
 
 
+@_QUIET
 def interleaved_error(
     lengths: npt.ArrayLike,
     survived_ref: npt.ArrayLike,
@@ -282,8 +285,9 @@ class _Solution:
         out = np.full(len(self.theta), "ok", dtype="<U16")
         rate = np.exp(self.theta[:, 1 : 1 + d.survived.shape[1]])
         m = d.lengths
-        left = np.exp(self.theta[:, 0, None] - rate * m[min(1, m.size - 1)])  # signal at the second length
-        trials = d.total_shots[:, :, min(1, m.size - 1)]
+        second = (np.cumsum(d.total_shots > 0, axis=2) >= 2).argmax(axis=2)  # the second length that holds data, (N, G)
+        left = np.exp(self.theta[:, 0, None] - rate * m[second])  # signal there
+        trials = np.take_along_axis(d.total_shots, second[..., None], axis=2)[..., 0]
         var_dof = [self.variance(np.eye(self.size)[1 + g]) for g in range(rate.shape[1])]
         flat = np.stack([np.sqrt(v) for v, _ in var_dof], axis=1) > 1.0  # -log p is not resolved from 0
         out[(flat & (rate * m[-1] < 0.1)).any(axis=1)] = "no_decay"
