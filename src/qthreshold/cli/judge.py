@@ -11,7 +11,7 @@ __all__ = ["judge"]
 
 
 def judge(
-    directory: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Run directory; or give --qubits, or --device.")] = None,
+    directory: Annotated[Path | None, typer.Argument(metavar="DIR", help="Run directory; or give --qubits, or --device.")] = None,
     qubits: Annotated[int | None, typer.Option("--qubits", help="Connected working qubits, from a data sheet.")] = None,
     cnot_error: Annotated[float | None, typer.Option("--cnot-error", help="Mean C-NOT error, average gate infidelity.")] = None,
     low: Annotated[float | None, typer.Option("--low", help="Lower end of its 95 % interval.")] = None,
@@ -25,13 +25,12 @@ def judge(
 ) -> None:
     """Say which export-control entry is met: for a run, for stated numbers, or for a device's reported calibration.
 
+    \b
     Examples:
       qthreshold judge runs/tonight --as-of 2026-01-01
-
       qthreshold judge --qubits 98 --cnot-error 7.9e-4
-
       qthreshold judge --device aer:edge-100
-    """
+    """  # noqa: D301
     with guarded(directory):
         from qthreshold import workflow
         from qthreshold.errors import InputError

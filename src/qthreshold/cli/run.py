@@ -58,13 +58,12 @@ def run(
 ) -> None:
     """The whole job: plan, submit, collect, analyse, judge, report.
 
+    \b
     Examples:
       qthreshold run                                    a simulated 133-qubit device
-
       qthreshold run -b aer:tiny-5 -r quick -o try      five qubits, two seconds
-
       qthreshold run --json > summary.json              for scripts
-    """
+    """  # noqa: D301
     with guarded():
         from qthreshold import workflow
         from qthreshold.report.text import render

@@ -24,9 +24,10 @@ def plan(
 ) -> None:
     """Lay out every circuit in a new run directory, and say what it costs. Nothing is run.
 
+    \b
     Example:
       qthreshold plan runs/tonight -b aer:edge-100 -r thorough
-    """
+    """  # noqa: D301
     with guarded(directory):
         import dataclasses
 

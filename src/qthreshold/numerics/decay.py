@@ -31,7 +31,7 @@ REASONS = {
     "no_decay": "no decay seen: the error is an upper bound, longer sequences would resolve it",
     "too_fast": "the signal is gone before the second length: shorter sequences are needed",
     "poor_fit": "the points do not follow A p^m + B (drift, leakage or memory in the noise)",
-    "no_data": "fewer than two lengths hold data",
+    "no_data": "too few lengths hold data: two are needed, three where the asymptote is fitted too",
 }
 """Status codes of a fit and their one-line reasons. Curves with ``too_fast``, ``poor_fit`` and ``no_data`` are NaN."""
 
@@ -293,7 +293,7 @@ class _Solution:
         out[(flat & (rate * m[-1] < 0.1)).any(axis=1)] = "no_decay"
         out[self.misfit] = "poor_fit"
         out[(left < 3 * np.sqrt(0.25 / np.maximum(trials, 1))).any(axis=1)] = "too_fast"
-        out[filled < min(2, m.size) if m.size > 1 else np.ones(len(out), dtype=bool)] = "no_data"
+        out[filled < (2 if d.asymptote is not None else 3)] = "no_data"  # as many as each arm has parameters
         return out
 
 

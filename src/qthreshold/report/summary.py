@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from qthreshold.backends.noise import Truth
 from qthreshold.device import Device
 from qthreshold.fits import FittedErrors
@@ -34,7 +36,6 @@ def make_summary(
         cost: What the plan costs.
         seconds: Wall time of each stage.
     """
-    true_cnot = truth.cnot_error if truth is not None else None
     return {
         "schema": SCHEMA,
         "run_id": header["run_id"],
@@ -54,7 +55,7 @@ def make_summary(
         "cnot_error": {
             "mean": metrics.mean.as_dict(), "median": metrics.median.as_dict(), "best": metrics.best.as_dict(), "worst": metrics.worst.as_dict(),
             "systematic": [_number(metrics.systematic_low), _number(metrics.systematic_high)],
-            "true_mean": _number(true_cnot[metrics.member_edges].mean()) if true_cnot is not None and len(metrics.member_edges) else None,
+            "true_mean": _true_mean(device, fits, metrics, truth),
             "measured_edges": len(metrics.member_edges), "unmeasured_edges": metrics.unmeasured_edges,
             "interpretation": interpretation_dict(verdicts.verdicts[0].interpretation) if verdicts.verdicts else {},
         },
@@ -65,6 +66,15 @@ def make_summary(
             "actual_qpu_seconds": None, "wall_seconds": dict(seconds),
         },
     }  # fmt: skip
+
+
+def _true_mean(device: Device, fits: FittedErrors, metrics: DeviceMetrics, truth: Truth | None) -> float | None:
+    """Truth of what the mean estimates: all usable pairs inside the component, measured or not, less those judged not to work."""
+    if truth is None or not len(metrics.member_edges):
+        return None
+    inside = device.usable_edges[np.isin(device.edges[device.usable_edges], metrics.members).all(axis=1)]
+    rejected = np.setdiff1d(fits.edges[np.isfinite(fits.cnot[:, 0])], metrics.member_edges)
+    return float(truth.cnot_error[np.setdiff1d(inside, rejected)].mean())
 
 
 def _qubits(device: Device, fits: FittedErrors, metrics: DeviceMetrics) -> list[dict[str, Any]]:

@@ -125,8 +125,14 @@ def _worst_pairs(s: dict[str, Any], rows: int) -> Table | None:
     table = _table("worst pairs", "C-NOT error", *(("true",) if truth else ()), "status")
     for e in sorted(known, key=lambda e: -e["cnot_error"]["best"])[:rows]:
         row = [f"{e['edge'][0]}-{e['edge'][1]}", span(e["cnot_error"])]
-        table.add_row(*row, *((number(e["true_cnot_error"]),) if truth else ()), _status(e))
+        table.add_row(*row, *((number(e["true_cnot_error"]),) if truth else ()), e["status"])
     return table
+
+
+def _footnotes(s: dict[str, Any]) -> list[Text]:
+    """What the status codes of estimates mean, each once."""
+    odd = {e["status"]: e["reason"] for e in s["edges"] if e["cnot_error"]["best"] is not None and e["reason"]}
+    return [Text(f"{status}: {reason}.") for status, reason in sorted(odd.items())]
 
 
 def _status(item: dict[str, Any]) -> str:
@@ -170,4 +176,6 @@ def render(summary: dict[str, Any], directory: str, *, worst: int = 5) -> Render
     as_of = summary["verdicts"][0]["as_of"] if summary["verdicts"] else "-"
     tables = [verdict_table(summary["verdicts"]), _device_table(summary), _worst_pairs(summary, worst), _troubles(summary, 8)]
     end = f"Law as of {as_of}. Evidence, not legal advice. Everything is in {directory} (summary.json)."
-    return Group(Text(answer(summary), style="bold"), *_disagreements(summary), *(t for t in tables if t is not None), Text(end))
+    return Group(
+        Text(answer(summary), style="bold"), *_disagreements(summary), *(t for t in tables if t is not None), *_footnotes(summary), Text(end)
+    )
