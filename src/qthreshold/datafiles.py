@@ -105,7 +105,9 @@ def _explain(path: Path, text: str, error: pydantic.ValidationError) -> str:
 
 def _is_form(part: int | str) -> bool:
     """Pydantic puts the name of a union's member into the location; those are types, not fields."""
-    return isinstance(part, str) and (part in {"float", "int", "str", "bool"} or (not part.islower() and not part.isupper()) or "[" in part)
+    if not isinstance(part, str):
+        return False
+    return part in {"float", "int", "str", "bool"} or part.startswith("constrained-") or "[" in part or not (part.islower() or part.isupper())
 
 
 def _line_of(text: str, names: list[str]) -> int:
@@ -114,7 +116,7 @@ def _line_of(text: str, names: list[str]) -> int:
     count: dict[str, int] = {}
     best, depth = 1, 0
     for number, line in enumerate(text.splitlines(), 1):
-        if match := re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?", line):
+        if match := re.match(r"\s*(\[\[?)\s*([^\[\],]+?)\s*\]\]?\s*(#.*)?$", line):
             table = [part.strip("\"' ") for part in match[2].split(".")]
             if match[1] == "[[":
                 key = ".".join(table)

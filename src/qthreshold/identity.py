@@ -56,6 +56,8 @@ def content_id(schema: str, header: Mapping[str, Any], arrays: Mapping[str, npt.
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        if array.dtype.kind == "f":
+            array = np.where(np.isnan(array), array.dtype.type(np.nan), array)  # NaNs differ in sign and payload; text files keep neither
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
@@ -70,11 +72,12 @@ class Record:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, np.ndarray):
-                if value.flags.writeable:
-                    value = value.copy() if value.base is not None else value
-                    value.setflags(write=False)
+            if isinstance(value, np.ndarray) and (value.flags.writeable or value.base is not None):
+                value = value.copy()  # nobody else can write to it
+                value.setflags(write=False)
                 object.__setattr__(self, field.name, value)
+            elif type(value) is int and field.type in (float, float | None):
+                object.__setattr__(self, field.name, float(value))  # as it comes back from a file
         self._check()
 
     def _check(self) -> None:

@@ -82,8 +82,8 @@ def make_metrics(device: Device, fits: FittedErrors, criteria: Criteria, rng: np
     alive = pair_up & up[:, edges[:, 0]] & up[:, edges[:, 1]]
     paired = _touched(alive, edges, n)
     works = up & paired
-    member = largest_components(n, edges, works, alive) if len(edges) else _first_only(up)
-    inside = alive & member[:, edges[:, 0]] & member[:, edges[:, 1]] if len(edges) else alive
+    member = largest_components(n, edges, works, alive)
+    inside = alive & member[:, edges[:, 0]] & member[:, edges[:, 1]]
     rows = np.flatnonzero(inside[0])
     missing = _unmeasured(device, fits, member[0], criteria)
     best, low, high, _ = mean_of_finite_set(fits.cnot[rows, 0], fits.cnot_error[rows], fits.cnot_dof[rows], rows.size + missing, level)
@@ -143,14 +143,6 @@ def _touched(alive: Bools, edges: npt.NDArray[np.int64], n: int) -> Bools:
     for side in (0, 1):
         draw, edge = np.nonzero(alive)
         out[draw, edges[edge, side]] = True
-    return out
-
-
-def _first_only(up: Bools) -> Bools:
-    """Without pairs nothing is connected: a component is one qubit, the first that is up."""
-    out = np.zeros_like(up)
-    rows = np.flatnonzero(up.any(axis=1))
-    out[rows, up[rows].argmax(axis=1)] = True
     return out
 
 

@@ -9,7 +9,9 @@ import hashlib
 import io
 import json
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from qthreshold.errors import RunExistsError, StoreError
+from qthreshold.errors import InputError, RunExistsError, StoreError
 from qthreshold.identity import Record, content_id, parts, rebuild
 
 __all__ = ["RunDirectory"]
@@ -25,6 +27,13 @@ __all__ = ["RunDirectory"]
 R = TypeVar("R", bound=Record)
 
 _MANIFEST = "manifest.json"
+_INPUTS = ("run.json", "device.json", "truth.json", "plan.npz")  # written once; nothing else in the directory can restore them
+_WRITTEN_ONCE = (*_INPUTS, "tickets/", "counts/")
+# what reading a damaged npz or JSON file can raise: zipfile, zlib, numpy and our own envelope each have their ways
+_DAMAGE = (
+    ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, RuntimeError, OverflowError, MemoryError,
+    struct.error, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +47,19 @@ class RunDirectory:
         """Make a new run directory.
 
         Raises:
-            RunExistsError: The path exists and is not an empty directory.
-            StoreError: The directory cannot be made.
+            RunExistsError: The path exists and is not an empty directory, or one whose planning was interrupted.
+            StoreError: The directory cannot be read or made.
         """
-        if path.exists() and not path.is_dir():
-            raise RunExistsError(f"{path} is a file; give --out the name of a new directory")
-        if (path / _MANIFEST).exists() or (path / "run.json").exists():
-            raise RunExistsError(f"{path} already holds a run: finish it with 'qthreshold resume {path}', or give another --out")
-        if path.exists() and any(path.iterdir()):
-            raise RunExistsError(f"{path} is not empty; give --out the name of a new directory")
         with _explained(path):
+            if path.exists() and not path.is_dir():
+                raise RunExistsError(f"{path} is a file; give --out the name of a new directory")
+            if (path / "run.json").exists():
+                raise RunExistsError(f"{path} already holds a run: finish it with 'qthreshold resume {path}', or give another --out")
+            held = list(path.iterdir()) if path.exists() else []
+            if not all(_left_by_planning(p) for p in held):
+                raise RunExistsError(f"{path} is not empty; give --out the name of a new directory")
+            for leftover in held:
+                leftover.unlink()
             path.mkdir(parents=True, exist_ok=True)
         return cls(path)
 
@@ -56,10 +68,14 @@ class RunDirectory:
         """Open an existing run directory.
 
         Raises:
-            StoreError: There is none at that path.
+            InputError: There is none at that path.
         """
-        if not (path / "run.json").exists():
-            raise StoreError(f"{path} is not a run directory (it has no run.json); start one with 'qthreshold run --out {path}'")
+        try:
+            found = (path / "run.json").exists()
+        except OSError:  # a name that no file can have
+            found = False
+        if not found:
+            raise InputError(f"{path} is not a run directory (it has no run.json); start one with 'qthreshold run --out {path}'")
         return cls(path)
 
     def has(self, name: str) -> bool:
@@ -116,10 +132,8 @@ class RunDirectory:
             if envelope["id"] != content_id(cls.schema, envelope["fields"], arrays):
                 raise StoreError(f"{self.path / name} was changed: its content does not match its id; restore it or run again")
             return rebuild(cls, envelope["fields"], arrays)
-        except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise StoreError(
-                f"{self.path / name} is damaged ({type(error).__name__}: {error}); delete it and run 'qthreshold resume {self.path}'"
-            ) from error
+        except _DAMAGE as error:
+            raise StoreError(f"{self.path / name} is damaged ({type(error).__name__}: {error}); {self._remedy(name)}") from error
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON document.
@@ -138,9 +152,9 @@ class RunDirectory:
         try:
             value = json.loads(self._read(name))
         except ValueError as error:
-            raise StoreError(f"{self.path / name} is damaged: {error}") from error
+            raise StoreError(f"{self.path / name} is damaged ({error}); {self._remedy(name)}") from error
         if not isinstance(value, dict):
-            raise StoreError(f"{self.path / name} is damaged: expected a JSON object")
+            raise StoreError(f"{self.path / name} is damaged (not a JSON object); {self._remedy(name)}")
         return value
 
     def verify(self) -> list[str]:
@@ -149,7 +163,7 @@ class RunDirectory:
         Raises:
             StoreError: There is no readable manifest.
         """
-        stated = self.read_json(_MANIFEST)["files"]
+        stated = self._manifest()
         found = {self._relative(p): p for p in sorted(self.path.rglob("*")) if p.is_file() and p.name != _MANIFEST and not p.name.startswith(".")}
         faults = [f"{name}: missing" for name in sorted(set(stated) - set(found))]
         faults += [f"{name}: not in the manifest" for name in sorted(set(found) - set(stated))]
@@ -159,8 +173,16 @@ class RunDirectory:
         return faults
 
     def seal(self) -> None:
-        """Make the manifest agree with the directory, after a kill between a file and its manifest entry."""
+        """Make the manifest agree with the directory, after a kill between a file and its manifest entry.
+
+        Files that are written once keep the hash they were listed with, so that damage to them stays visible to :meth:`verify`.
+        """
+        try:
+            stated = self._manifest()
+        except StoreError:
+            stated = {}
         files = {self._relative(p): _sha256(p.read_bytes()) for p in sorted(self.path.rglob("*")) if p.is_file() and not p.name.startswith(".")}
+        files |= {name: stated[name] for name in set(files) & set(stated) if name.startswith(_WRITTEN_ONCE)}
         files.pop(_MANIFEST, None)
         self._write_manifest(files)
         for leftover in self.path.rglob(".*.tmp"):
@@ -173,15 +195,27 @@ class RunDirectory:
         try:
             return (self.path / name).read_bytes()
         except FileNotFoundError:
-            raise StoreError(f"{self.path / name} does not exist; run the earlier stages first, or 'qthreshold resume {self.path}'") from None
+            remedy = self._remedy(name) if name in _INPUTS else f"run the earlier stages first, or 'qthreshold resume {self.path}'"
+            raise StoreError(f"{self.path / name} does not exist; {remedy}") from None
         except OSError as error:
             raise StoreError(f"cannot read {self.path / name}: {error.strerror or error}") from error
 
     def _write(self, name: str, data: bytes) -> None:
         self._replace(name, data)
-        files = dict(json.loads((self.path / _MANIFEST).read_bytes())["files"]) if self.has(_MANIFEST) else {}
+        files = self._manifest() if self.has(_MANIFEST) else {}
         files[name] = _sha256(data)
         self._write_manifest(files)
+
+    def _manifest(self) -> dict[str, str]:
+        files = self.read_json(_MANIFEST).get("files")
+        if not isinstance(files, dict):
+            raise StoreError(f"{self.path / _MANIFEST} is damaged (it lists no files); {self._remedy(_MANIFEST)}")
+        return dict(files)
+
+    def _remedy(self, name: str) -> str:
+        if name in _INPUTS:
+            return "nothing else in the run can restore it: put back a copy, or start a new run"
+        return f"delete it and run 'qthreshold resume {self.path}'"
 
     def _write_manifest(self, files: Mapping[str, str]) -> None:
         document = {"schema": "qthreshold/manifest/1", "files": dict(sorted(files.items()))}
@@ -203,6 +237,15 @@ class RunDirectory:
                     temporary.unlink(missing_ok=True)
                 raise
             _sync_directory(target.parent)
+
+
+def _left_by_planning(path: Path) -> bool:
+    """Whether a file is what a run leaves behind that was killed before ``run.json`` was there to make it resumable."""
+    if path.name.startswith(".") and path.name.endswith(".tmp"):
+        return path.is_file()
+    if path.name == "plan.npz":
+        return (path.parent / _MANIFEST).is_file()
+    return path.name in ("device.json", "truth.json", _MANIFEST) and b'"schema": "qthreshold/' in path.read_bytes()[:200]
 
 
 @contextlib.contextmanager

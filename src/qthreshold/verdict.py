@@ -113,10 +113,12 @@ def data_sheet_evidence(qubits: int, error: float, low: float | None, high: floa
     """Evidence from stated numbers: ``error`` with an optional interval (taken at 95 %, normal on either side).
 
     Raises:
-        ValueError: Negative qubits, an error outside 0..1, or an interval that does not contain the error.
+        ValueError: Qubits outside 0..1e9, an error outside 0..1, a level outside 0.5..1, or an interval that does not contain the error.
     """
-    if qubits < 0:
-        raise ValueError(f"the number of qubits must not be negative, got {qubits}")
+    if not 0 <= qubits <= 10**9:
+        raise ValueError(f"the number of qubits must lie between 0 and 1e9, got {qubits}")
+    if not 0.5 <= level < 1:
+        raise ValueError(f"the confidence must be at least 0.5 and below 1, got {level:g}")
     for name, value in (("C-NOT error", error), ("low", low), ("high", high)):
         if value is not None and not 0 <= value <= 1:
             raise ValueError(f"the {name} must lie between 0 and 1, got {value:g}")
@@ -172,9 +174,9 @@ def _compare(instrument: Instrument, qubits: npt.NDArray[np.int64], error: Real,
         inside = (qubits >= band.min_qubits) & (True if band.max_qubits is None else qubits < band.max_qubits)
         met |= inside & (True if band.max_error is None else error <= band.max_error)
         possible |= inside & (np.isnan(error) if band.max_error is not None else False)
-    low, high = float(met.mean()), float((met | possible).mean())
-    outcome = "met" if low >= level else "not_met" if high <= 1 - level else "undetermined"
-    return outcome, low
+    share, missed = float(met.mean()), float((~(met | possible)).mean())
+    outcome = "met" if share >= level else "not_met" if missed >= level else "undetermined"  # not 1 - level: 1 - 0.9 < 0.1 in floating point
+    return outcome, share
 
 
 def _likeliest_band(instrument: Instrument, evidence: Evidence) -> Band | None:

@@ -8,7 +8,7 @@ import datetime
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,7 +40,7 @@ from qthreshold.verdict import Verdict, Verdicts
 
 __all__ = [
     "DEFAULT_BACKEND", "DEFAULT_RECIPE", "RunResult", "analyse", "collect", "default_directory", "judge", "judge_device", "judge_run", "load_recipe",
-    "load_result", "make_run", "report", "resume", "run", "software_versions", "submit",
+    "load_result", "make_run", "read_header", "report", "resume", "run", "software_versions", "submit",
 ]  # fmt: skip
 
 DEFAULT_BACKEND = "aer:heron-133"
@@ -157,7 +157,7 @@ def make_run(
         "schema": "qthreshold/run/1", "created_at": now.isoformat().replace("+00:00", "Z"), "backend": backend.spec, "plan_id": plan.id,
         "confidence": confidence, "rules": chosen, "as_of": (as_of or now.date()).isoformat(), "software": software,
     }  # fmt: skip
-    header["run_id"] = content_id("qthreshold/run/1", header, {})[:16]
+    header["run_id"] = _run_id(header)
     directory.write_record("device.json", device, software=software)
     truth = backend.truth(plan.block)
     if truth is not None:
@@ -177,8 +177,23 @@ def _took(directory: RunDirectory, stage: str, started: float, *, add: bool = Fa
 
 
 def _read(directory: RunDirectory) -> tuple[dict[str, Any], Device, Plan]:
+    return read_header(directory), directory.read_record("device.json", Device), directory.read_record("plan.npz", Plan)
+
+
+def read_header(directory: RunDirectory) -> dict[str, Any]:
+    """``run.json``: backend, confidence, rules and day, as they were when the run started.
+
+    Raises:
+        StoreError: It is missing or was changed.
+    """
     header = directory.read_json("run.json")
-    return header, directory.read_record("device.json", Device), directory.read_record("plan.npz", Plan)
+    if header.get("run_id") != _run_id(header):
+        raise StoreError(f"{directory.path / 'run.json'} was changed: its content does not match its run_id; restore it or start a new run")
+    return header
+
+
+def _run_id(header: Mapping[str, Any]) -> str:
+    return content_id("qthreshold/run/1", {k: v for k, v in header.items() if k != "run_id"}, {})[:16]
 
 
 def submit(directory: RunDirectory, backend: Backend) -> None:
@@ -306,14 +321,14 @@ def resume(directory: RunDirectory, *, workers: int | None = None, watch: Watche
     """Finish whatever is left of a run."""
     header, _, plan = _read(directory)
     directory.seal()
-    done = len(directory.names("counts")) == len(make_tickets(plan, header["backend"]))
-    if not done:
+    expected = len(make_tickets(plan, header["backend"]))
+    if any(len(directory.names(folder)) != expected for folder in ("tickets", "counts")):
         with open_backend(header["backend"], workers=workers) as backend:
             submit(directory, backend)
             collect(directory, backend, watch)
     watch.stage("analyse", 0)
-    for name, stage in (("metrics.json", analyse), ("verdict.json", judge_run)):
-        if not directory.has(name):
+    for stage, names in ((analyse, ("decays.npz", "fits.npz", "metrics.json")), (judge_run, ("verdict.json",))):
+        if not all(directory.has(name) for name in names):
             stage(directory)
     return report(directory)
 

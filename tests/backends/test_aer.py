@@ -6,7 +6,6 @@ from qiskit import QuantumCircuit
 from qiskit.circuit.library import CXGate
 from qiskit.quantum_info import Operator, SuperOp, average_gate_fidelity
 from qiskit_aer import AerSimulator
-from reference.devices import small_plan, small_recipe
 
 from qthreshold.backends import aer
 from qthreshold.backends.aer import AerBackend, noise_model
@@ -15,6 +14,7 @@ from qthreshold.counts import add_counts, unpack_bits
 from qthreshold.errors import InputError
 from qthreshold.plan import ONE_QUBIT, TWO_QUBIT
 from qthreshold.ticket import make_tickets
+from reference.devices import small_plan, small_recipe
 
 GATES = ("cz", "cx", "ecr", "rzz")
 EVERY_GATE = pytest.mark.parametrize("gate", GATES)
@@ -142,7 +142,7 @@ def test_aers_own_readout_error_is_the_one_merged_into_the_last_channel(tmp_path
 @EVERY_GATE
 @pytest.mark.parametrize("block", ["cnot", "native"])
 def test_true_error_is_that_of_the_compiled_block_under_aers_noise_model(gate, block, tmp_path):
-    backend = backend_of(tmp_path, gate)
+    backend = backend_of(tmp_path, gate, qubits=3)
     truth = backend.truth(block)
     model = noise_model(backend.device, backend.noise)
     simulator = AerSimulator(method="superop", noise_model=model, max_parallel_threads=1)
@@ -231,7 +231,8 @@ def test_targets_of_one_circuit_are_independent(tmp_path):
     # equal streams would make the outcomes of qubits with equal noise equal, or correlate them in order
     path = tmp_path / "same.toml"
     path.write_text(
-        'schema = "qthreshold/profile/1"\nname = "same"\n[topology]\nkind = "pairs"\nqubits = 6\npairs = []\n[qubits]\np1_given_0 = 0.3\np0_given_1 = 0.3\n'
+        'schema = "qthreshold/profile/1"\nname = "same"\n[topology]\nkind = "pairs"\nqubits = 6\npairs = []\n'
+        "[qubits]\np1_given_0 = 0.3\np0_given_1 = 0.3\n"
     )
     backend = AerBackend(str(path), workers=1)
     plan = small_plan(backend.device, small_recipe(readout={"shots": 4000}))

@@ -3,11 +3,11 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.quantum_info import Clifford, Operator
 from qiskit_aer import AerSimulator
-from reference.devices import line_device, small_recipe
 
 from qthreshold.circuits import build, native
 from qthreshold.numerics import cliffords
 from qthreshold.plan import INTERLEAVED, ONE_QUBIT, READOUT, REFERENCE, TWO_QUBIT, make_plan
+from reference.devices import line_device, small_recipe
 
 GATES = ("cz", "cx", "ecr", "rzz")
 

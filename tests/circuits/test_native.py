@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import CXGate, CZGate, ECRGate, RZGate, RZZGate, SXGate, XGate
 from qiskit.quantum_info import Clifford, Operator
-from reference.dense import ONE, ptm
 
 from qthreshold.circuits import native
 from qthreshold.numerics import channels, cliffords
+from reference.dense import ONE, ptm
 
 GATES = ("cz", "cx", "ecr", "rzz")
 EVERY_GATE = pytest.mark.parametrize("gate", GATES)

@@ -6,9 +6,9 @@ import stim
 from hypothesis import given
 from hypothesis import strategies as st
 from qiskit.quantum_info import Clifford
-from reference.dense import clifford_ptms, pauli_matrix
 
 from qthreshold.numerics import cliffords
+from reference.dense import clifford_ptms, pauli_matrix
 
 BOTH = pytest.mark.parametrize("n", [1, 2])
 
@@ -139,12 +139,18 @@ def test_pauli_elements_conjugate_like_their_matrices(n):
             assert signs[q, g] == (not np.allclose(p @ x, x @ p))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64])
+def test_paulis_may_come_in_any_integer_type(dtype):
+    assert cliffords.pauli(np.arange(16, dtype=dtype), 2).tolist() == cliffords.pauli(list(range(16)), 2).tolist()
+
+
 @BOTH
 def test_draw_is_uniform_over_the_whole_group(n):
     size = cliffords.order(n)
     drawn = cliffords.sample(n, 20 * size, np.random.default_rng(4))
     count = np.bincount(drawn, minlength=size)
     assert len(count) == size
+    assert count.min() > 0
     chi2 = ((count - 20) ** 2 / 20).sum()
     assert abs(chi2 - (size - 1)) < 5 * np.sqrt(2 * (size - 1))
 

@@ -12,11 +12,11 @@ def device_of(directed, gate, n_qubits, **changes):
     """A device with plain values; ``gate`` is one name for all pairs, or a list."""
     pairs = np.array(directed, dtype=np.int64).reshape(-1, 2)
     e, n = len(pairs), n_qubits
-    values = dict(
-        name="small", source="test", n_qubits=n, directed=pairs, gate=[gate] * e if isinstance(gate, str) else list(gate),
-        edge_error=np.full(e, 5e-3), edge_duration=np.full(e, 1e-7), qubit_error=np.full(n, 5e-4), readout_error=np.full(n, 0.02),
-        pulse_duration=np.full(n, 3e-8), readout_duration=np.full(n, 1e-6), t1=np.full(n, 1e-4), t2=np.full(n, 1e-4),
-    )  # fmt: skip
+    values = {
+        "name": "small", "source": "test", "n_qubits": n, "directed": pairs, "gate": [gate] * e if isinstance(gate, str) else list(gate),
+        "edge_error": np.full(e, 5e-3), "edge_duration": np.full(e, 1e-7), "qubit_error": np.full(n, 5e-4), "readout_error": np.full(n, 0.02),
+        "pulse_duration": np.full(n, 3e-8), "readout_duration": np.full(n, 1e-6), "t1": np.full(n, 1e-4), "t2": np.full(n, 1e-4),
+    }  # fmt: skip
     return build_device(**(values | changes))
 
 

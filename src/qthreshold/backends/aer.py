@@ -7,12 +7,15 @@ superoperator instruction before Aer sees them, readout errors included; that is
 :func:`noise_model` gives the same noise gate by gate, for running the native circuits themselves.
 """
 
+import contextlib
 import os
 import signal
+import threading
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process, resource_tracker
 from typing import Any
 
 import numpy as np
@@ -126,11 +129,16 @@ class AerBackend:
                 yield target, mine, simulate(self.task(plan, ticket, target, mine))
             return
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"), initializer=_ignore_interrupt)
-        jobs = {self._pool.submit(simulate, self.task(plan, ticket, t, mine)): (t, mine) for t, mine in by_target.items()}
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"), initializer=_start_worker)
+        tasks = {target: self.task(plan, ticket, target, mine) for target, mine in by_target.items()}
+        jobs: dict[Future[npt.NDArray[np.int64]], int] = {}
         try:
+            with _interrupts_held():
+                jobs.update((self._pool.submit(simulate, task), target) for target, task in tasks.items())
             for job in as_completed(jobs):
-                yield (*jobs[job], job.result())
+                yield jobs[job], by_target[jobs[job]], job.result()
+        except BrokenProcessPool:
+            raise BackendError("a simulation process was killed, perhaps for lack of memory; try again with fewer --workers") from None
         except BaseException:
             for job in jobs:
                 job.cancel()
@@ -166,8 +174,31 @@ def _rng(plan: Plan, ticket: Ticket, target: int, purpose: int) -> np.random.Gen
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy=plan.seed, spawn_key=key)))
 
 
-def _ignore_interrupt() -> None:
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits, here and for good in the processes started meanwhile: one that is still importing would print a traceback."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # starting it later would undo the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, and end when the parent does, even if it was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def simulate(task: Task) -> npt.NDArray[np.int64]:

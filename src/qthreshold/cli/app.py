@@ -1,5 +1,8 @@
 """All commands and their options."""
 
+import sys
+from typing import Any
+
 import typer
 
 from qthreshold.cli import backends, judge, rules, run, stages
@@ -49,5 +52,17 @@ app.add_typer(rules.app, name="rules")
 
 
 def main() -> None:
-    """Entry point of the console script."""
-    app()
+    """Entry point of the console script. Mistakes in the usage are one line on stderr, like all others."""
+    try:
+        code = app(standalone_mode=False)
+    except Exception as caught:
+        error: Any = caught
+        if not hasattr(error, "format_message"):  # a usage error; known by its form because typer carries its own copy of click
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            command = getattr(getattr(error, "ctx", None), "command_path", "qthreshold")
+            print(f"qthreshold: {' '.join(error.format_message().split()).rstrip('.')}; see '{command} --help'.", file=sys.stderr)
+        code = 2
+    sys.exit(code if isinstance(code, int) else 0)

@@ -53,21 +53,24 @@ def guarded(directory: Path | None = None) -> Iterator[None]:
     Args:
         directory: The run directory, for the hint how to resume.
     """
-    from qthreshold.errors import QThresholdError
+    from qthreshold.errors import BackendError, QThresholdError
 
     try:
         yield
     except QThresholdError as error:
         if _state["debug"]:
             raise
-        _fail(str(error), error.exit_code)
+        _fail(str(error) + (_how_to_go_on(directory) if isinstance(error, BackendError) else ""), error.exit_code)
     except KeyboardInterrupt:
-        where = directory if directory is not None else _state.get("directory")
-        hint = f"; finish it with 'qthreshold resume {where}'" if where is not None and (where / "run.json").exists() else "; nothing was started"
-        _fail(f"interrupted{hint}", 130)
+        _fail(f"interrupted{_how_to_go_on(directory) or '; nothing was started'}", 130)
     except BrokenPipeError:
         sys.stderr.close()
         raise typer.Exit(0) from None
+
+
+def _how_to_go_on(directory: Path | None) -> str:
+    where = directory if directory is not None else _state.get("directory")
+    return f"; finish it with 'qthreshold resume {where}'" if where is not None and (where / "run.json").exists() else ""
 
 
 def note_directory(directory: Path) -> None:
@@ -95,15 +98,27 @@ def parse_day(text: str | None) -> datetime.date | None:
 
 
 def parse_rules(text: str | None) -> list[str] | None:
-    """Rule ids from a comma-separated list."""
-    return [part.strip() for part in text.split(",") if part.strip()] if text is not None else None
+    """Rule ids from a comma-separated list.
+
+    Raises:
+        InputError: It names no rule.
+    """
+    from qthreshold.errors import InputError
+    from qthreshold.rulebook import rule_ids
+
+    if text is None:
+        return None
+    found = [part.strip() for part in text.split(",") if part.strip()]
+    if not found:
+        raise InputError(f"--rules {text!r} names no rule. Known: {', '.join(rule_ids())}")
+    return found
 
 
 def show(content: "RenderableType | str") -> None:
     """Print to stdout."""
     from rich.console import Console
 
-    Console(highlight=False).print(content)
+    Console(highlight=False, markup=False, emoji=False).print(content)
 
 
 def show_json(value: Any) -> None:

@@ -17,7 +17,7 @@ def judge(
     low: Annotated[float | None, typer.Option("--low", help="Lower end of its 95 % interval.")] = None,
     high: Annotated[float | None, typer.Option("--high", help="Upper end of its 95 % interval.")] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="SPEC", help="Judge a device by its own reported calibration.")] = None,
-    confidence: Annotated[float, typer.Option("--confidence", min=0.5, max=0.999999, help="Level at which to decide.")] = 0.95,
+    confidence: Annotated[float, typer.Option("--confidence", help="Level at which to decide on a data sheet.")] = 0.95,
     rules: Rules = None,
     as_of: AsOf = None,
     json: Json = False,
@@ -37,7 +37,7 @@ def judge(
         from qthreshold.report.text import number, verdict_table
 
         day, ids = parse_day(as_of), parse_rules(rules)
-        sheet = qubits is not None or cnot_error is not None
+        sheet = any(value is not None for value in (qubits, cnot_error, low, high))
         if (directory is not None) + sheet + (device is not None) != 1:
             raise InputError("give one of: a run directory, --qubits with --cnot-error, or --device")
         head = ""

@@ -62,7 +62,7 @@ def submit(directory: Directory, quiet: Quiet = False) -> None:
         from qthreshold.backends import open_backend
 
         run = _open(directory)
-        with open_backend(run.read_json("run.json")["backend"]) as backend:
+        with open_backend(workflow.read_header(run)["backend"]) as backend:
             workflow.submit(run, backend)
         if not quiet:
             show(f"{len(run.names('tickets'))} tickets submitted. Next: qthreshold collect {directory}")
@@ -75,7 +75,7 @@ def collect(directory: Directory, workers: Workers = None, quiet: Quiet = False,
         from qthreshold.backends import open_backend
 
         run = _open(directory)
-        with Progress(not (quiet or no_progress)) as progress, open_backend(run.read_json("run.json")["backend"], workers=workers) as backend:
+        with Progress(not (quiet or no_progress)) as progress, open_backend(workflow.read_header(run)["backend"], workers=workers) as backend:
             workflow.collect(run, backend, progress)
         if not quiet:
             show(f"{len(run.names('counts'))} of {len(run.names('tickets'))} tickets collected. Next: qthreshold analyse {directory}")

@@ -208,7 +208,7 @@ def pauli(q: npt.ArrayLike, n_qubits: int) -> Index:
     gens = 2 * n_qubits
     identity = sum((1 << g) << (gens * g) for g in range(gens))
     base = int(_tables(n_qubits).rank[identity]) * 4**n_qubits
-    return (base + np.asarray(q)).astype(np.uint16)
+    return (base + np.asarray(q, dtype=np.int64)).astype(np.uint16)
 
 
 def symplectic(element: npt.ArrayLike, n_qubits: int) -> npt.NDArray[np.int64]:

@@ -1,0 +1,3 @@
+"""Only the pytest-benchmark suites are collected; the folders hold scripts."""
+
+collect_ignore = ["accuracy", "compare"]

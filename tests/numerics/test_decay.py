@@ -1,0 +1,436 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qthreshold.numerics.decay import REASONS, fit_decays, interleaved_error, magesan_bound
+from reference.decay import fit_one
+
+REJECTED = ("too_fast", "poor_fit", "no_data")
+M = np.array([1, 40, 120])
+
+
+def curves(p, lengths, shots, sequences, rng, a=0.72, b=0.25):
+    """Binomial counts (N, L, K) of decays with parameters p (N,)."""
+    survival = np.clip(np.asarray(a)[..., None] * np.asarray(p)[:, None] ** lengths + b, 0, 1)
+    return rng.binomial(shots, np.broadcast_to(survival[..., None], (*survival.shape, sequences)))
+
+
+def exact(p, lengths, a=0.75, b=0.25, shots=10**9):
+    """Counts without sampling noise, (N, L, 2)."""
+    survival = a * np.asarray(p)[:, None] ** np.asarray(lengths, float) + b
+    return np.rint(shots * survival).astype(np.int64)[..., None].repeat(2, axis=2), shots
+
+
+def in_band(count, trials, low, high):
+    """Whether a share of hits lies in a band, up to its own statistics."""
+    slack = 4 * np.sqrt(0.05 * 0.95 / trials)
+    return low - slack < count / trials < high + slack
+
+
+BAND = {3: (0.93, 0.97), 10: (0.935, 0.965)}  # METHODS section 2: coverage of 95 % intervals, by sequences per length
+
+# the slow twin
+
+
+@pytest.mark.parametrize("asymptote", [0.25, 0.5, None])
+def test_batch_agrees_with_the_slow_twin(asymptote):
+    rng = np.random.default_rng(1)
+    lengths = np.array([1, 10, 30, 80, 200])
+    p = rng.uniform(0.97, 0.985 if asymptote is None else 0.999, 25)
+    b = 0.25 if asymptote is None else asymptote
+    x = curves(p, lengths, 300, 6, rng, a=0.9 * (1 - b), b=b)
+    fit = fit_decays(lengths, x, 300, asymptote=asymptote)
+    for i in range(len(p)):
+        start = [0.9 * (1 - b), p[i]] + ([b] if asymptote is None else [])
+        twin = fit_one(lengths, x[i].sum(-1)[None], np.full((1, 5), 1800), asymptote, start)
+        assert fit.p[i] == pytest.approx(twin[1], rel=1e-8)
+        assert 1 - fit.p[i] == pytest.approx(1 - twin[1], rel=1e-6)
+        assert fit.a[i] == pytest.approx(twin[0], rel=1e-6)
+        assert fit.b[i] == pytest.approx(b if asymptote is not None else twin[2], rel=1e-6)
+
+
+def test_batch_agrees_with_the_slow_twin_on_ragged_data():
+    rng = np.random.default_rng(2)
+    lengths = np.array([1, 25, 60, 150])
+    p = rng.uniform(0.98, 0.995, 20)
+    shots = rng.integers(0, 400, (20, 4, 5)) * (rng.random((20, 4, 5)) < 0.8)
+    x = rng.binomial(shots, (0.7 * p[:, None] ** lengths + 0.25)[..., None])
+    fit = fit_decays(lengths, x, shots)
+    for i in range(20):
+        twin = fit_one(lengths, x[i].sum(-1)[None], shots[i].sum(-1)[None], 0.25, [0.7, p[i]])
+        assert fit.p[i] == pytest.approx(twin[1], rel=1e-8)
+
+
+def test_joint_fit_agrees_with_the_slow_twin():
+    rng = np.random.default_rng(3)
+    p_ref = rng.uniform(0.985, 0.995, 20)
+    p_int = p_ref * rng.uniform(0.985, 0.998, 20)
+    ref, inter = (curves(p, M, 500, 8, rng) for p in (p_ref, p_int))
+    fit = interleaved_error(M, ref, inter, 500)
+    for i in range(20):
+        twin = fit_one(M, np.stack([ref[i].sum(-1), inter[i].sum(-1)]), np.full((2, 3), 4000), 0.25, [0.72, p_ref[i], p_int[i]])
+        assert fit.p_ref[i] == pytest.approx(twin[1], rel=1e-8)
+        assert fit.p_int[i] == pytest.approx(twin[2], rel=1e-8)
+        assert fit.error[i] == pytest.approx(0.75 * (1 - twin[2] / twin[1]), rel=1e-6)
+
+
+# recovering the truth
+
+
+@pytest.mark.parametrize("error", [0.3, 1e-1, 1e-2, 1e-4, 1e-6])
+def test_noise_free_curves_give_their_own_parameters(error):
+    lengths = np.unique(np.maximum(np.array([0, 0.3, 1.0, 2.0]) / error, [0, 1, 2, 4]).astype(int))
+    x, shots = exact([1 - error], lengths, a=0.7)
+    fit = fit_decays(lengths, x, shots)
+    assert fit.status[0] == "ok"
+    assert 1 - fit.p[0] == pytest.approx(error, rel=1e-5)
+    assert fit.a[0] == pytest.approx(0.7, rel=1e-5)
+
+
+def test_free_asymptote_is_found():
+    x, shots = exact([0.97], [1, 20, 50, 200], a=0.6, b=0.31)
+    fit = fit_decays([1, 20, 50, 200], x, shots, asymptote=None)
+    assert fit.b[0] == pytest.approx(0.31, abs=1e-6)
+    assert fit.p[0] == pytest.approx(0.97, abs=1e-6)
+    assert fit.covariance.shape == (1, 3, 3)
+
+
+def test_lengths_of_twenty_thousand_cliffords():
+    lengths = np.array([1, 5000, 20_000])
+    x = curves(np.full(50, 1 - 1e-4), lengths, 300, 10, np.random.default_rng(4))
+    fit = fit_decays(lengths, x, 300)
+    assert (fit.status == "ok").all()
+    np.testing.assert_allclose(1 - fit.p, 1e-4, rtol=0.2)
+    assert ((fit.p_low <= 1 - 1e-4) & (fit.p_high >= 1 - 1e-4)).mean() > 0.8
+
+
+def test_amplitude_below_one_is_not_taken_for_decay():
+    x, shots = exact([0.99], [1, 50, 150], a=0.45)
+    fit = fit_decays([1, 50, 150], x, shots)
+    assert 1 - fit.p[0] == pytest.approx(0.01, rel=1e-5)
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_a_length_without_data_is_left_out(missing):
+    lengths = np.array([1, 40, 80, 120])
+    x, shots = exact([0.99], lengths, shots=10**6)
+    shots = np.full(x.shape, shots)
+    shots[:, missing] = 0
+    fit = fit_decays(lengths, np.minimum(x, shots), shots)
+    assert fit.status[0] == "ok"
+    assert 1 - fit.p[0] == pytest.approx(0.01, rel=1e-3)
+
+
+def test_permuting_curves_permutes_results():
+    rng = np.random.default_rng(5)
+    x = curves(rng.uniform(0.5, 0.999, 40), M, 100, 4, rng)
+    order = rng.permutation(40)
+    a, b = fit_decays(M, x, 100), fit_decays(M, x[order], 100)
+    for name in ("p", "p_low", "p_high", "a", "chi2", "covariance", "status"):
+        left, right = getattr(a, name)[order], getattr(b, name)
+        np.testing.assert_array_equal(left, right) if name == "status" else np.testing.assert_allclose(left, right, rtol=1e-9)
+
+
+def test_a_curve_is_fitted_the_same_alone_and_among_hopeless_ones():
+    rng = np.random.default_rng(6)
+    good = curves([0.99], M, 200, 6, rng)
+    batch = np.concatenate([good, np.zeros_like(good), np.full_like(good, 200), rng.integers(0, 200, good.shape)])
+    assert fit_decays(M, batch, 200).p[0] == pytest.approx(fit_decays(M, good, 200).p[0], rel=1e-12)
+
+
+def test_doubling_the_shots_of_every_cell_halves_the_binomial_variance():
+    x, shots = exact([0.99], M, shots=1000)
+    once, twice = fit_decays(M, x, shots), fit_decays(M, 2 * x, 2 * shots)
+    assert twice.p[0] == pytest.approx(once.p[0], rel=1e-10)
+    assert twice.p_error[0] == pytest.approx(once.p_error[0] / np.sqrt(2), rel=1e-6)
+
+
+def test_sequences_that_scatter_beyond_their_shots_widen_the_interval():
+    rng = np.random.default_rng(7)
+    survival = 0.7 * 0.99**M + 0.25
+    wide = rng.binomial(1000, np.clip(survival[:, None] + rng.normal(0, 0.05, (500, 3, 20)), 0, 1))
+    narrow = rng.binomial(1000, np.broadcast_to(survival[:, None], (500, 3, 20)))
+    ratio = np.nanmedian(fit_decays(M, wide, 1000).p_error) / np.nanmedian(fit_decays(M, narrow, 1000).p_error)
+    expected = np.sqrt(1 + 0.05**2 * 1000 / (survival * (1 - survival)).mean())
+    assert ratio == pytest.approx(expected, rel=0.25)
+
+
+def test_covariance_is_that_of_p_and_a():
+    x = curves(np.full(400, 0.99), M, 300, 12, np.random.default_rng(8))
+    fit = fit_decays(M, x, 300)
+    np.testing.assert_allclose(np.sqrt(fit.covariance[:, 0, 0]), fit.p_error, rtol=1e-9)
+    seen = np.cov(fit.p, fit.a)
+    mean = fit.covariance.mean(axis=0)
+    np.testing.assert_allclose(mean, seen, rtol=0.35)
+
+
+# statuses
+
+
+def test_statuses_say_what_is_wrong():
+    shots = 200
+    survived = np.stack([
+        np.full((3, 4), 200),  # nothing ever fails
+        [[190] * 4, [50] * 4, [50] * 4],  # gone before the second length
+        [[180] * 4, [60] * 4, [180] * 4],  # comes back
+        [[190] * 4, [145] * 4, [96] * 4],
+    ])  # fmt: skip
+    fit = fit_decays(M, survived, shots)
+    assert fit.status.tolist() == ["no_decay", "too_fast", "poor_fit", "ok"]
+    assert np.isfinite(fit.p).tolist() == [True, False, False, True]
+    assert set(fit.status) <= set(REASONS)
+
+
+def test_no_data_and_one_length_only_are_no_data():
+    shots = np.zeros((3, 3, 2), int)
+    shots[1, 0] = shots[2, :2] = 100
+    fit = fit_decays(M, shots // 2, shots)
+    assert fit.status.tolist()[:2] == ["no_data", "no_data"]
+    assert fit.status[2] != "no_data"
+    assert np.isnan(fit.p[:2]).all()
+
+
+def test_two_lengths_do_not_determine_a_free_asymptote():
+    x, shots = exact([0.99], [1, 100], shots=10**4)
+    fit = fit_decays([1, 100], x, shots, asymptote=None)
+    assert fit.status[0] == "no_data"
+    assert np.isnan([fit.p[0], fit.p_low[0], fit.b[0]]).all()
+
+
+def test_missing_arm_is_no_data():
+    shots = np.full((2, 1, 3, 4), 100)
+    shots[1] = 0
+    fit = interleaved_error(M, np.full((1, 3, 4), 50), np.zeros((1, 3, 4), int), shots)
+    assert fit.status[0] == "no_data"
+    assert np.isnan([fit.error[0], fit.low[0], fit.high[0], fit.systematic_high[0]]).all()
+
+
+def test_no_decay_gives_an_upper_bound_on_the_error():
+    fit = fit_decays(M, np.full((1, 3, 10), 1000), 1000, asymptote=0.25)
+    assert fit.status[0] == "no_decay"
+    assert fit.p_high[0] == pytest.approx(1, abs=1e-6)
+    assert 1e-7 < 1 - fit.p_low[0] < 1e-2
+
+
+def test_no_curves_and_no_sequences_are_fine():
+    assert len(fit_decays(M, np.zeros((0, 3, 4), int), 10).p) == 0
+    assert fit_decays(M, np.zeros((2, 3, 0), int), 0).status.tolist() == ["no_data"] * 2
+    assert len(interleaved_error(M, np.zeros((0, 3, 0), int), np.zeros((0, 3, 0), int), 0).error) == 0
+
+
+@pytest.mark.parametrize(
+    ("lengths", "survived", "shots", "message"),
+    [
+        ([1, 1, 2], np.zeros((1, 3, 1)), 5, "increasing"),
+        ([], np.zeros((1, 0, 1)), 5, "increasing"),
+        ([-1, 2], np.zeros((1, 2, 1)), 5, "non-negative"),
+        ([1, 2], np.zeros((1, 3, 1)), 5, r"\(N, 2, K\)"),
+        ([1, 2], np.zeros((2, 1)), 5, "shape"),
+        ([1, 2], np.full((1, 2, 1), 6), 5, "between 0 and shots"),
+        ([1, 2], np.full((1, 2, 1), -1), 5, "between 0 and shots"),
+        ([1, 2], np.zeros((1, 2, 1)), np.ones((3, 2, 1)), "do not fit"),
+    ],
+)
+def test_misuse_is_a_value_error(lengths, survived, shots, message):
+    with pytest.raises(ValueError, match=message):
+        fit_decays(lengths, survived, shots)
+
+
+def test_asymptote_of_one_is_refused():
+    with pytest.raises(ValueError, match="asymptote"):
+        fit_decays(M, np.zeros((1, 3, 1)), 5, asymptote=1.0)
+
+
+def check_fit(fit, n):
+    """What holds for any data."""
+    bad = np.isin(fit.status, REJECTED)
+    for name in ("p", "p_low", "p_high", "p_error", "a", "b"):
+        assert getattr(fit, name).shape == (n,)
+        np.testing.assert_array_equal(np.isnan(getattr(fit, name)), bad)
+    good = ~bad
+    assert ((fit.p_low >= 0) & (fit.p_low <= fit.p) & (fit.p <= fit.p_high) & (fit.p_high <= 1))[good].all()
+    assert ((fit.p > 0) & (fit.p < 1))[good].all()
+    assert ((fit.a > 0) & (fit.a <= 2 * (1 + 1e-12)))[good].all()
+    assert (np.isfinite(fit.chi2) & (fit.chi2 >= 0) & (fit.dof >= 0)).all()
+    if fit.covariance.shape[1] == 2:  # with three parameters and no signal the matrix is singular to rounding
+        assert (np.diagonal(fit.covariance, axis1=1, axis2=2)[good] >= 0).all()
+
+
+@st.composite
+def decay_data(draw, arms=1):
+    lengths = np.array(sorted(draw(st.sets(st.integers(0, 3000), min_size=1, max_size=6))))
+    n, k = draw(st.integers(1, 4)), draw(st.integers(1, 5))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    p = np.where(rng.random((arms, n)) < 0.1, 0.0, 1 - 10.0 ** rng.uniform(-6, 0, (arms, n)))
+    spam, floor = draw(st.floats(0, 0.75)), draw(st.sampled_from([0.25, 0.5, 0.0]))
+    survival = np.minimum(spam * p[..., None] ** lengths + floor, 1)[..., None]
+    shots = rng.integers(1, draw(st.sampled_from([2, 100, 10**6])), (arms, n, len(lengths), k))
+    shots[rng.random(shots.shape) < draw(st.sampled_from([0, 0.3, 0.8]))] = 0
+    survived = rng.binomial(shots, survival)
+    kind = draw(st.sampled_from(["drawn", "drawn", "all", "none", "noise"]))
+    survived = {"drawn": survived, "all": shots, "none": 0 * shots, "noise": rng.integers(0, shots + 1)}[kind]
+    return lengths, survived, shots
+
+
+@given(decay_data(), st.sampled_from([0.25, 0.5, 0.0, None]), st.sampled_from([0.5, 0.95, 0.999]))
+def test_any_data_gives_bounded_results_or_nan_with_a_status(data, asymptote, level):
+    lengths, survived, shots = data
+    check_fit(fit_decays(lengths, survived[0], shots[0], asymptote=asymptote, level=level), len(survived[0]))
+
+
+@given(decay_data(arms=2), st.sampled_from([2, 4]))
+def test_any_pair_of_arms_gives_bounded_results_or_nan_with_a_status(data, dim):
+    lengths, survived, shots = data
+    fit = interleaved_error(lengths, survived[0], survived[1], shots, dim=dim)
+    bad = np.isin(fit.status, REJECTED)
+    for name in ("error", "low", "high", "standard_error", "systematic_low", "systematic_high", "p_ref", "p_int_high", "a"):
+        np.testing.assert_array_equal(np.isnan(getattr(fit, name)), bad)
+    good = ~bad
+    assert ((fit.low <= fit.error) & (fit.error <= fit.high))[good].all()
+    assert ((fit.systematic_low <= fit.error) & (fit.error <= fit.systematic_high))[good].all()
+    assert (fit.error <= (dim - 1) / dim)[good].all()
+    for arm in ("p_ref", "p_int"):
+        assert ((getattr(fit, f"{arm}_low") <= getattr(fit, arm)) & (getattr(fit, arm) <= getattr(fit, f"{arm}_high")))[good].all()
+
+
+# interleaving
+
+
+def test_interleaved_error_is_built_from_the_ratio_of_decay_parameters():
+    lengths = [1, 5, 12]
+    x, shots = exact([0.9, 0.9 * 0.95], lengths)
+    error = interleaved_error(lengths, x[:1], x[1:], shots).error[0]
+    assert error == pytest.approx(0.75 * 0.05, rel=1e-5)
+    f_ref, f_int = (1 - 0.75 * (1 - p) for p in (0.9, 0.9 * 0.95))
+    assert abs(error - (1 - f_int / f_ref)) > 5e-4  # ratio of fidelities
+    assert abs(error - (f_ref - f_int)) > 5e-4  # difference of errors
+
+
+def test_interleaved_error_of_a_qubit_uses_its_own_dimension():
+    x, shots = exact([0.98, 0.98 * 0.99], M, a=0.5, b=0.5)
+    assert interleaved_error(M, x[:1], x[1:], shots, dim=2).error[0] == pytest.approx(0.5 * 0.01, rel=1e-5)
+
+
+def test_arms_swapped_give_a_negative_estimate_not_zero():
+    x, shots = exact([0.98, 0.98 * 0.99], M)
+    assert interleaved_error(M, x[1:], x[:1], shots).error[0] == pytest.approx(0.75 * (1 - 1 / 0.99), rel=1e-5)
+
+
+def test_sequences_shared_by_both_arms_narrow_the_interval():
+    rng = np.random.default_rng(9)
+    common = rng.normal(0, 0.05, (300, 3, 20))
+    noise = [np.clip((0.7 * p**M + 0.25)[:, None] + common, 0, 1) for p in (0.99, 0.985)]
+    ref, inter = (rng.binomial(2000, s) for s in noise)
+    paired = interleaved_error(M, ref, inter, 2000).standard_error
+    shuffled = interleaved_error(M, ref, rng.permuted(inter, axis=2), 2000).standard_error
+    assert np.nanmedian(paired) < 0.7 * np.nanmedian(shuffled)
+
+
+def test_systematic_range_is_the_estimate_plus_minus_the_published_bound():
+    x, shots = exact([0.98, 0.97], M)
+    fit = interleaved_error(M, x[:1], x[1:], shots)
+    bound = magesan_bound(fit.p_ref, fit.p_int)
+    assert fit.systematic_high[0] == pytest.approx(fit.error[0] + bound[0])
+    assert fit.systematic_low[0] == pytest.approx(max(fit.error[0] - bound[0], 0))
+
+
+@pytest.mark.parametrize(
+    ("p_ref", "p_int", "dim", "expected"),
+    [
+        # 3/4 (|0.99 - 0.98/0.99| + 0.01); 0.98/0.99 = 0.98989899
+        (0.99, 0.98, 4, 0.75 * (0.99 - 0.9898989898989899 + 0.01)),
+        (0.99, 0.99**2, 4, 0.75 * 0.01),
+        # 1/2 (|0.9 - 0.8/0.9| + 0.1); 0.8/0.9 = 0.88888889
+        (0.9, 0.8, 2, 0.5 * (0.9 - 0.8888888888888889 + 0.1)),
+        (1.0, 1.0, 4, 0.0),
+        # the second form is smaller only when the reference is nearly perfect and the gate very bad: 30 e/(16 (1-e)) + 4 sqrt(15 e)/(1-e), e = 1e-4
+        (0.9999, 0.5, 4, 30 * 1e-4 / (16 * 0.9999) + 4 * 0.01 * np.sqrt(15) / 0.9999),
+    ],
+)
+def test_bound_by_hand_from_magesan_eq_5(p_ref, p_int, dim, expected):
+    assert magesan_bound(p_ref, p_int, dim) == pytest.approx(expected, rel=1e-10, abs=1e-15)
+
+
+# coverage
+
+
+@pytest.mark.parametrize("sequences", [3, 10])  # with 3, ddof = 0 or a normal quantile would show
+def test_intervals_of_one_arm_cover_at_the_stated_level(sequences):
+    rng = np.random.default_rng(10)
+    p = np.full(4000, 0.99)
+    x = curves(p, M, 200, sequences, rng)
+    fit = fit_decays(M, x, 200)
+    assert (fit.status == "ok").all()
+    assert in_band(((fit.p_low <= p) & (p <= fit.p_high)).sum(), 4000, *BAND[sequences])
+    fit = fit_decays(M, x, 200, level=0.68)
+    assert in_band(((fit.p_low <= p) & (p <= fit.p_high)).sum(), 4000, 0.65, 0.71)
+
+
+@pytest.mark.parametrize("sequences", [3, 10])
+def test_intervals_of_the_interleaved_error_cover_at_the_stated_level(sequences):
+    rng = np.random.default_rng(11)
+    p_ref, p_int = np.full(4000, 0.99), np.full(4000, 0.985)
+    fit = interleaved_error(M, curves(p_ref, M, 200, sequences, rng), curves(p_int, M, 200, sequences, rng), 200)
+    truth = 0.75 * (1 - 0.985 / 0.99)
+    assert (fit.status == "ok").all()
+    assert in_band(((fit.low <= truth) & (truth <= fit.high)).sum(), 4000, *BAND[sequences])
+    assert abs(np.nanmean(fit.error) - truth) < 5 * np.nanstd(fit.error) / np.sqrt(4000) + 0.02 * truth
+
+
+def test_estimates_have_the_variance_of_the_cramer_rao_bound():
+    x = curves(np.full(2000, 0.99), M, 200, 10, np.random.default_rng(12))
+    fit = fit_decays(M, x, 200)
+    s = 0.72 * 0.99**M + 0.25
+    gradient = np.stack([0.99**M, 0.72 * M * 0.99 ** (M - 1)], axis=1)
+    bound = np.linalg.inv(np.einsum("lp,l,lq->pq", gradient, 2000 / (s * (1 - s)), gradient))[1, 1]
+    assert bound / fit.p.var() > 0.9
+
+
+def test_good_curves_are_not_rejected():
+    rng = np.random.default_rng(13)
+    x = curves(rng.uniform(0.98, 0.995, 3000), np.array([1, 20, 50, 100, 200]), 300, 6, rng)
+    fit = fit_decays([1, 20, 50, 100, 200], x, 300)
+    assert (fit.status == "poor_fit").sum() == 0
+    assert 0.5 < np.median(fit.chi2 / fit.dof) < 0.9  # 0.79 for chi-square; less, because the scatter it is measured in is never below binomial
+
+
+def overdispersed(p, lengths, shots, sequences, n, rng, relative):
+    """Beta-binomial counts: sequences differ by ``relative`` times the lost signal, as under coherent noise."""
+    s = 0.72 * p**lengths + 0.25
+    spread = relative * 0.72 * (1 - p**lengths) * p**lengths + 1e-9
+    concentration = np.maximum(s * (1 - s) / spread**2 - 1, 1e-3)
+    drawn = rng.beta(*np.broadcast_arrays((s * concentration)[:, None], ((1 - s) * concentration)[:, None]), (n, len(lengths), sequences))
+    return rng.binomial(shots, drawn)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("relative", [0.0, 0.2])
+@pytest.mark.parametrize("sequences", [3, 5, 10, 30])
+@pytest.mark.parametrize("r", [1e-2, 5e-3, 1e-3, 1e-4])
+def test_coverage_at_all_error_rates(r, sequences, relative):
+    rng = np.random.default_rng(14)
+    p = 1 - 4 / 3 * r
+    lengths = np.array([1, round(0.35 / (1 - p)), round(1 / (1 - p))])
+    x = overdispersed(p, lengths, 300, sequences, 20_000, rng, relative)
+    for level, low, high in ((0.95, 0.935, 0.965), (0.68, 0.65, 0.71)):
+        fit = fit_decays(lengths, x, 300, level=level)
+        ok = np.isfinite(fit.p)
+        cover = ((fit.p_low <= p) & (p <= fit.p_high))[ok].mean()
+        if sequences >= 10:
+            assert low < cover < high
+        elif level == 0.95:
+            assert 0.93 < cover < 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("r", [1e-2, 1e-3, 1e-4])
+def test_joint_coverage_at_all_error_rates(r):
+    rng = np.random.default_rng(15)
+    p_ref, ratio = 1 - 4 / 3 * 2 * r, 1 - 4 / 3 * r
+    lengths = np.array([1, round(0.35 / (1 - p_ref)), round(1 / (1 - p_ref))])
+    ref = overdispersed(p_ref, lengths, 300, 12, 20_000, rng, 0.1)
+    inter = overdispersed(p_ref * ratio, lengths, 300, 12, 20_000, rng, 0.1)
+    fit = interleaved_error(lengths, ref, inter, 300)
+    ok = np.isfinite(fit.error)
+    assert 0.935 < ((fit.low <= r) & (r <= fit.high))[ok].mean() < 0.965

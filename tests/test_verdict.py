@@ -1,0 +1,278 @@
+"""Verdicts at the edges of the bands, under doubt, and under other readings of the law."""
+
+import datetime
+import math
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from qthreshold.identity import Interval
+from qthreshold.metrics import DeviceMetrics
+from qthreshold.rulebook import Interpretation, load_instrument, load_instruments
+from qthreshold.verdict import Evidence, data_sheet_evidence, find_disagreements, judge, measured_evidence
+from qthreshold.workflow import judge as judge_numbers
+
+US = load_instrument("us-ear")
+DAY = datetime.date(2026, 1, 1)
+EDGES = [(34, 1e-4), (99, 1e-4), (100, 1e-3), (199, 1e-3), (200, 2e-3), (349, 2e-3), (350, 3e-3), (499, 3e-3), (500, 4e-3), (699, 4e-3), (700, 5e-3),
+         (1099, 5e-3), (1100, 6e-3), (1999, 6e-3)]  # fmt: skip
+
+
+def evidence_of(qubits, error, *, level=0.95, best=None, systematic=None, **interpretation):
+    """Evidence with the given draws; the best estimate is their median unless stated."""
+    qubits, error = np.broadcast_arrays(np.asarray(qubits, dtype=np.int64), np.asarray(error, dtype=float))
+    n, e = best or (int(np.median(qubits)), float(np.median(error)))
+    low, high = systematic or (e, e)
+    return Evidence(
+        qubits=n, error=Interval(low=float(np.min(error)), best=e, high=float(np.max(error)), level=level),
+        draw_qubits=np.atleast_1d(qubits).copy(), draw_error=np.atleast_1d(error).copy(), systematic_low=low, systematic_high=high, level=level,
+        interpretation=Interpretation(**interpretation),
+    )  # fmt: skip
+
+
+def outcome_of(qubits, error, **changes):
+    return judge(US, evidence_of(qubits, error, **changes), DAY).outcome
+
+
+def sheet(qubits, error, low=None, high=None, level=0.95):
+    return judge(US, data_sheet_evidence(qubits, error, low, high, level, Interpretation()), DAY)
+
+
+@pytest.mark.parametrize(("qubits", "limit"), EDGES)
+def test_an_error_exactly_at_the_limit_meets_the_band_and_the_next_number_does_not(qubits, limit):
+    at, above = sheet(qubits, limit), sheet(qubits, math.nextafter(limit, 1))
+    assert (at.outcome, at.probability_met, at.entry) == ("met", 1.0, US.band_at(qubits).entry)
+    assert (above.outcome, above.probability_met, above.entry) == ("not_met", 0.0, None)
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-9, 1e-4, 0.5])
+def test_below_34_qubits_no_error_is_small_enough(error):
+    verdict = sheet(33, error)
+    assert (verdict.outcome, verdict.probability_met, verdict.entry) == ("not_met", 0.0, None)
+    assert "33 qubits, below 34" in verdict.reason
+    assert "1 more qubit: 4A906.a.1" in verdict.reason
+
+
+def test_one_more_qubit_can_bring_a_machine_under_control():
+    assert [sheet(n, 5e-4).outcome for n in (99, 100)] == ["not_met", "met"]
+
+
+@pytest.mark.parametrize("error", [0.0, 0.1, 1.0])
+def test_from_2000_qubits_on_every_error_meets_the_last_band(error):
+    verdict = sheet(2000, error)
+    assert (verdict.outcome, verdict.entry) == ("met", "4A906.a.8")
+    assert "no error criterion" in verdict.reason
+    assert sheet(1999, 0.1).outcome == "not_met"
+
+
+def test_published_machines_fall_where_the_facts_say():
+    for qubits, error, expected in ((98, 7.9e-4, "not_met"), (100, 7.9e-4, "met"), (105, 3.3e-3, "not_met"), (60, 5e-3, "not_met"), (32, 1e-5, "not_met")):
+        assert sheet(qubits, error).outcome == expected
+
+
+@pytest.mark.parametrize(("error", "low", "high"), [(1e-3, 9e-4, 1.1e-3), (9.5e-4, 8e-4, 1.1e-3), (1.2e-3, 9e-4, 1.5e-3), (9e-4, 8.9e-4, 1.3e-3)])
+def test_an_interval_across_the_limit_has_the_probability_of_the_normal_distribution(error, low, high):
+    verdict = sheet(150, error, low, high)
+    sigma = (high - error if error < 1e-3 else error - low) / norm.ppf(0.975)
+    assert verdict.probability_met == pytest.approx(norm.cdf((1e-3 - error) / sigma), abs=1e-3)
+    assert verdict.outcome == "undetermined"
+    assert verdict.entry == "4A906.a.2"
+
+
+@pytest.mark.parametrize("level", [0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
+def test_the_outcome_flips_exactly_at_the_confidence(level):
+    draws = 1000
+    needed = round(level * draws)
+    for met, expected in ((needed, "met"), (needed - 1, "undetermined"), (draws - needed, "not_met"), (draws - needed + 1, "undetermined")):
+        error = np.where(np.arange(draws) < met, 9e-4, 1.1e-3)
+        verdict = judge(US, evidence_of(150, error, level=level), DAY)
+        assert (verdict.outcome, verdict.probability_met) == (expected, met / draws)
+
+
+def test_without_a_measured_error_a_band_with_a_limit_stays_open_and_one_without_is_met():
+    assert outcome_of(50, np.nan) == "undetermined"
+    assert outcome_of(33, np.nan) == "not_met"
+    assert outcome_of(2000, np.nan) == "met"
+    verdict = judge(US, evidence_of(50, np.nan), DAY)
+    assert verdict.probability_met == 0
+    assert "no C-NOT error was measured" in verdict.reason
+
+
+def test_a_few_draws_without_an_error_do_not_count_as_met_or_as_missed():
+    error = np.where(np.arange(100) < 4, np.nan, 5e-4)
+    assert outcome_of(150, error) == "met"  # 96 of 100 surely inside
+    error = np.where(np.arange(100) < 6, np.nan, 5e-4)
+    assert outcome_of(150, error) == "undetermined"
+    error = np.where(np.arange(100) < 6, np.nan, 5e-3)
+    assert outcome_of(150, error) == "undetermined"
+
+
+def test_qubits_and_error_are_judged_draw_by_draw_together():
+    # at 99 qubits the error is too large and at 100 it is small enough: the count decides
+    for share, expected in ((0.97, "met"), (0.5, "undetermined"), (0.03, "not_met")):
+        qubits = np.where(np.arange(1000) < 1000 * share, 100, 99)
+        verdict = judge(US, evidence_of(qubits, 5e-4), DAY)
+        assert (verdict.outcome, verdict.probability_met) == (expected, share)
+    # anticorrelated: the error is small where the count is small, so no draw is inside although half of each would be
+    qubits, error = np.where(np.arange(100) < 50, 99, 100), np.where(np.arange(100) < 50, 5e-4, 2e-3)
+    assert judge(US, evidence_of(qubits, error), DAY).probability_met == 0
+    assert judge(US, evidence_of(qubits, error[::-1]), DAY).probability_met == 0.5
+
+
+def test_systematics_are_left_out_unless_asked_for():
+    assert outcome_of(150, 5e-4, systematic=(0.0, 5e-3)) == "met"
+
+
+@pytest.mark.parametrize(
+    ("error", "ends", "expected"),
+    [(5e-4, (0, 1e-3), "met"), (5e-4, (0, 2e-3), "undetermined"), (5e-3, (4e-3, 9e-3), "not_met"), (2e-3, (0, 6e-3), "undetermined")],
+)
+def test_with_systematics_the_verdict_must_hold_at_both_ends(error, ends, expected):
+    assert outcome_of(150, error, systematic=ends, systematics="included") == expected
+
+
+def test_with_systematics_the_draws_move_with_the_ends():
+    draws = 5e-4 + 1e-4 * norm.ppf((np.arange(1000) + 0.5) / 1000)
+    verdict = judge(US, evidence_of(150, draws, systematic=(5e-4, 1e-3), systematics="included"), DAY)
+    assert verdict.outcome == "undetermined"
+    assert verdict.probability_met == pytest.approx((1 + 0.5) / 2, abs=2e-3)
+
+
+def test_unknown_systematics_never_give_a_firm_verdict():
+    assert outcome_of(150, 5e-4, systematic=(np.nan, np.nan), systematics="included") == "undetermined"
+
+
+@pytest.mark.parametrize(
+    ("change", "day", "expected", "words"),
+    [
+        ({}, datetime.date(2024, 9, 5), "not_in_force", "in force from 2024-09-06"),
+        ({"until": datetime.date(2025, 12, 31)}, DAY, "not_in_force", "superseded after 2025-12-31"),
+        ({"standing": "secondary"}, DAY, "not_verified", "secondary sources"),
+        ({"bands": []}, DAY, "no_entry", "no entry"),
+        ({"bands": [], "standing": "none"}, DAY, "no_entry", "no entry"),
+        ({"standing": "secondary", "bands": []}, DAY, "not_verified", "secondary sources"),
+        ({"standing": "secondary"}, datetime.date(2020, 1, 1), "not_in_force", "in force from"),
+    ],
+)
+def test_an_instrument_without_bands_that_can_be_used_gives_no_verdict(change, day, expected, words):
+    verdict = judge(US.model_copy(update=change), evidence_of(150, 1e-5), day)
+    assert (verdict.outcome, verdict.probability_met, verdict.entry) == (expected, None, None)
+    assert words in verdict.reason
+    assert verdict.as_of == day.isoformat()
+
+
+def test_the_same_machine_was_free_in_the_union_a_day_earlier():
+    found = [judge_numbers(qubits=150, cnot_error=5e-4, as_of=datetime.date(2025, 11, d)) for d in (14, 15)]
+    assert [[v.outcome for v in verdicts] for verdicts in found] == [["met", "not_in_force"], ["met", "met"]]
+
+
+@given(st.integers(0, 2500), st.floats(0, 0.02), st.floats(0, 0.02), st.floats(1e-6, 2e-3), st.sampled_from([0.6, 0.9, 0.95]))
+def test_a_larger_error_never_brings_a_machine_under_control(qubits, first, second, sigma, level):
+    noise = sigma * norm.ppf((np.arange(201) + 0.5) / 201)
+    rank = {"not_met": 0, "undetermined": 1, "met": 2}
+    small, large = sorted((first, second))
+    a, b = (judge(US, evidence_of(qubits, e + noise, level=level), DAY) for e in (small, large))
+    assert rank[a.outcome] >= rank[b.outcome]
+    assert a.probability_met >= b.probability_met
+
+
+@given(st.integers(1, 2300), st.integers(0, 60), st.floats(1e-5, 8e-3), st.floats(0, 3e-3), st.integers(0, 2**32 - 1))
+def test_the_probability_is_the_share_of_draws_that_one_by_one_lie_in_a_band(qubits, spread, error, sigma, seed):
+    rng = np.random.default_rng(seed)
+    n = np.maximum(qubits + rng.integers(-spread, spread + 1, 300), 0)
+    e = error + sigma * rng.standard_normal(300)
+    e[rng.random(300) < 0.02] = np.nan
+    inside = [(band := US.band_at(int(k))) is not None and (band.max_error is None or x <= band.max_error) for k, x in zip(n, e, strict=True)]
+    verdict = judge(US, evidence_of(n, e, best=(qubits, error)), DAY)
+    assert verdict.probability_met == pytest.approx(np.mean(inside), abs=1e-12)
+    assert verdict.outcome != "met" or np.mean(inside) >= 0.95
+    assert (verdict.entry is None) == (verdict.outcome == "not_met")
+
+
+@pytest.mark.parametrize(("error", "half"), [(9e-4, 2e-4), (1.1e-3, 3e-4), (9.9e-4, 1.5e-4), (1.05e-3, 6e-5)])
+def test_the_stated_multiple_of_shots_would_settle_it_and_is_not_far_too_many(error, half):
+    verdict = sheet(150, error, error - half, error + half)
+    assert verdict.outcome == "undetermined"
+    stated = int(re.search(r"about ([\d,]+) times the shots", verdict.reason)[1].replace(",", ""))
+    assert stated == math.ceil((half / abs(error - 1e-3)) ** 2)
+    smaller = half / math.sqrt(stated)  # errors shrink as one over the square root
+    assert sheet(150, error, error - smaller, error + smaller).outcome == ("met" if error < 1e-3 else "not_met")
+    enough = (norm.ppf(0.95) * half / norm.ppf(0.975) / abs(error - 1e-3)) ** 2
+    assert enough <= stated <= 1.45 * enough + 1
+
+
+def test_no_number_of_shots_settles_an_error_exactly_at_the_limit():
+    verdict = sheet(150, 1e-3, 9e-4, 1.1e-3)
+    assert verdict.outcome == "undetermined"
+    assert "times the shots" not in verdict.reason
+    assert "at the limit" in verdict.reason
+
+
+def metrics_of(*, mean=9e-4, median=9e-4, sigma=1e-5, qubits=150, systematic=(0.0, 3e-3)):
+    z = norm.ppf((np.arange(1000) + 0.5) / 1000)
+    count = Interval(low=qubits, best=qubits, high=qubits, level=0.95)
+
+    def interval(best):
+        return Interval(low=best - 1.96 * sigma, best=best, high=best + 1.96 * sigma, level=0.95)
+
+    return DeviceMetrics(
+        fits_id="0" * 64, works=np.ones(qubits), qubit_reason=("",) * qubits, members=np.arange(qubits), member_edges=np.arange(qubits - 1),
+        unmeasured_edges=0, working_qubits=count, connected_working_qubits=count, mean=interval(mean), median=interval(median),
+        best=interval(mean), worst=interval(mean), systematic_low=systematic[0], systematic_high=systematic[1],
+        draw_qubits=np.full(1000, qubits), draw_mean=mean + sigma * z, draw_median=median + sigma * z,
+    )  # fmt: skip
+
+
+def disagreements(metrics, day=DAY):
+    found = find_disagreements(load_instruments(["us-ear"]), metrics, Interpretation(), day)
+    return {(v.interpretation.aggregate, v.interpretation.infidelity, v.interpretation.systematics): v.outcome for v in found}
+
+
+def test_the_median_is_judged_where_it_differs_from_the_mean():
+    assert disagreements(metrics_of(mean=2e-3, median=5e-4, systematic=(2e-3, 2e-3))) == {("median", "average_gate", "excluded"): "met"}
+
+
+def test_process_infidelity_is_five_quarters_of_the_average_gate_infidelity():
+    evidence = measured_evidence(metrics_of(mean=9e-4), Interpretation(infidelity="process"))
+    assert evidence.error.best == pytest.approx(1.125e-3)
+    np.testing.assert_allclose(evidence.draw_error, 1.25 * metrics_of(mean=9e-4).draw_mean)
+    assert disagreements(metrics_of(systematic=(9e-4, 9e-4))) == {("mean", "process", "excluded"): "not_met"}
+
+
+def test_a_systematic_range_across_the_limit_is_a_disagreement():
+    assert disagreements(metrics_of(mean=5e-4, median=5e-4)) == {("mean", "average_gate", "included"): "undetermined"}
+
+
+def test_no_disagreement_when_every_reading_agrees_or_nothing_is_in_force():
+    assert disagreements(metrics_of(mean=1e-4, median=1e-4, systematic=(0, 2e-4))) == {}
+    assert disagreements(metrics_of(mean=2e-3, median=5e-4), datetime.date(2020, 1, 1)) == {}
+
+
+def test_the_systematic_range_follows_the_aggregate_and_the_scale():
+    metrics = metrics_of(mean=9e-4, median=7e-4, systematic=(4e-4, 2e-3))
+    evidence = measured_evidence(metrics, Interpretation(aggregate="median", infidelity="process"))
+    assert evidence.systematic_low == pytest.approx(1.25 * (4e-4 - 2e-4))
+    assert evidence.systematic_high == pytest.approx(1.25 * (2e-3 - 2e-4))
+
+
+def test_an_asymmetric_interval_is_wider_on_its_wider_side():
+    assert sheet(150, 9e-4, 8.99e-4, 1.1e-3).probability_met < sheet(150, 9e-4, 7e-4, 1.001e-3).probability_met
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({"qubits": -1, "error": 1e-3}, "qubits"), ({"qubits": 10**20, "error": 1e-3}, "qubits"), ({"qubits": 50, "error": -1e-3}, "C-NOT error"),
+        ({"qubits": 50, "error": 1.1}, "C-NOT error"), ({"qubits": 50, "error": math.nan}, "C-NOT error"),
+        ({"qubits": 50, "error": 1e-3, "low": -1e-3}, "low"), ({"qubits": 50, "error": 1e-3, "high": 2.0}, "high"),
+        ({"qubits": 50, "error": 1e-3, "low": 2e-3}, "contain"), ({"qubits": 50, "error": 1e-3, "level": 0.4}, "confidence"),
+        ({"qubits": 50, "error": 1e-3, "level": 1.0}, "confidence"), ({"qubits": 50, "error": 1e-3, "level": math.nan}, "confidence"),
+    ],
+)  # fmt: skip
+def test_impossible_numbers_on_a_data_sheet_are_refused(numbers, words):
+    with pytest.raises(ValueError, match=words):
+        sheet(**numbers)
