@@ -42,7 +42,7 @@ class Family:
         """Separate equal pairs; rotations grow as the square root of ``strength``, incoherent errors in proportion to it."""
         angle, error = np.sqrt(strength), self.incoherent * strength
         pulse, duration = error / 10, 50e-9
-        # relaxation with T1 = T2: e_1q = t / (2 T1) to first order, and 2 * 3/5 * 2 as much on a pair that takes 4.2 times as long
+        # to first order relaxation with T1 = T2 costs t / (2 T1) on a qubit and 1.2 t / T1 on a pair: half of either error
         t1 = duration / pulse if self.damping else 1e6
         values: dict[str, Any] = {
             "schema": "qthreshold/profile/1", "name": "family",
@@ -113,9 +113,11 @@ class Row:
 def bias(family: Family, target: float) -> Row:
     """Exact bias for one family at one true error of the compiled C-NOT."""
     simulated = family.device_at(target)
-    block, native = (exact.PairModel.of(simulated.device, simulated.noise, 0, b) for b in ("cnot", "native"))
+    block = exact.PairModel.of(simulated.device, simulated.noise)
+    native = block.with_native_block(simulated.device, simulated.noise)
+    clifford = exact.clifford_step(block)
     relative = [
-        exact.estimate(model, padded=padded) / model.true_error - 1 if model.true_error > 1e-9 else float("nan")
+        exact.estimate(model, padded=padded, clifford=clifford) / model.true_error - 1 if model.true_error > 1e-9 else float("nan")
         for model in (block, native)
         for padded in (False, True)
     ]

@@ -11,7 +11,7 @@ References:
 """
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -39,15 +39,19 @@ class PairModel:
     ideal_block: Real
 
     @classmethod
-    def of(cls, device: Device, noise: Noise, edge: int = 0, block: str = "cnot") -> "PairModel":
-        """The model of one pair of a simulated device."""
-        noisy, gate = pair_channels(device, noise, edge), device.gate[edge]
-        elements, paddings = _ideal(gate)
+    def of(cls, device: Device, noise: Noise, edge: int = 0) -> "PairModel":
+        """The model of one pair of a simulated device, with the compiled C-NOT as block."""
+        noisy = pair_channels(device, noise, edge)
+        elements, paddings = _ideal(device.gate[edge])
         return cls(
-            elements=noisy.elements(np.arange(_ORDER)), paddings=noisy.paddings,
-            block=noisy.elements(native.CNOT) if block == "cnot" else native_ptm(device, noise, edge),
-            ideal_elements=elements, ideal_paddings=paddings, ideal_block=native.ideal_ptm(native.block_element(block, gate)),
+            elements=noisy.elements(np.arange(_ORDER)), paddings=noisy.paddings, block=noisy.elements(native.CNOT),
+            ideal_elements=elements, ideal_paddings=paddings, ideal_block=native.ideal_ptm(native.CNOT),
         )  # fmt: skip
+
+    def with_native_block(self, device: Device, noise: Noise, edge: int = 0) -> "PairModel":
+        """The same pair with its native gate alone interleaved."""
+        gate = device.gate[edge]
+        return replace(self, block=native_ptm(device, noise, edge), ideal_block=native.ideal_ptm(native.native_element(gate)))
 
     @property
     def true_error(self) -> float:
@@ -94,9 +98,14 @@ def padding_weights() -> Real:
     return np.outer(one, one).ravel()
 
 
-def steps(model: PairModel, *, padded: bool) -> tuple[Real, Real]:
-    """Twisted steps of the reference and the interleaved arm, each ``(225, 225)``."""
-    clifford = twisted(model.ideal_elements, model.elements, np.full(_ORDER, 1 / _ORDER))
+def clifford_step(model: PairModel) -> Real:
+    """Twisted average over all Cliffords, ``(225, 225)``; the costly part of :func:`steps`, the same for every protocol and block."""
+    return twisted(model.ideal_elements, model.elements, np.full(_ORDER, 1 / _ORDER))
+
+
+def steps(model: PairModel, *, padded: bool, clifford: Real | None = None) -> tuple[Real, Real]:
+    """Twisted steps of the reference and the interleaved arm, each ``(225, 225)``; ``clifford`` if it is known already."""
+    clifford = clifford_step(model) if clifford is None else clifford
     block = twisted(model.ideal_block[None], model.block[None], np.ones(1))
     if not padded:
         return clifford, block @ clifford
@@ -104,15 +113,15 @@ def steps(model: PairModel, *, padded: bool) -> tuple[Real, Real]:
     return pad @ pad @ clifford, pad @ block @ pad @ clifford
 
 
-def decays(model: PairModel, *, padded: bool) -> tuple[float, float]:
+def decays(model: PairModel, *, padded: bool, clifford: Real | None = None) -> tuple[float, float]:
     """Exact p_ref and p_int."""
-    ref, interleaved = steps(model, padded=padded)
+    ref, interleaved = steps(model, padded=padded, clifford=clifford)
     return dominant_eigenvalue(ref), dominant_eigenvalue(interleaved)
 
 
-def estimate(model: PairModel, *, padded: bool) -> float:
+def estimate(model: PairModel, *, padded: bool, clifford: Real | None = None) -> float:
     """What interleaved RB converges to with unlimited data: 3/4 (1 - p_int / p_ref), average gate infidelity."""
-    p_ref, p_int = decays(model, padded=padded)
+    p_ref, p_int = decays(model, padded=padded, clifford=clifford)
     return 0.75 * (1 - p_int / p_ref)
 
 

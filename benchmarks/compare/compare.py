@@ -318,7 +318,7 @@ def main() -> None:
     print(table(results))
     for side, runs in results.get("end to end", {}).items():
         deviations = ", ".join(f"{r['deviation']:+.0%}" for r in runs)
-        print(f"end to end, {side}: mean error of {len(PAIRS)} pairs off the truth by {deviations} (mostly sampling)")
+        print(f"end to end, {side}: mean error of {len(PAIRS)} pairs off the truth by {deviations} in single runs")
     return None
 
 

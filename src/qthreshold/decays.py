@@ -60,10 +60,12 @@ def make_decays(plan: Plan, device: Device, counts: Counts) -> DecayTable:
         counts: Outcomes; circuits without any leave empty cells.
 
     Raises:
-        ValueError: The counts belong to another plan.
+        ValueError: The counts belong to another plan, or the plan to another device.
     """
     if counts.plan_id != plan.id:
         raise ValueError(f"counts of plan {counts.plan_id[:12]} do not belong to plan {plan.id[:12]}")
+    if device.id != plan.device_id:
+        raise ValueError(f"device {device.id[:12]} is not the one of plan {plan.id[:12]}, which is {plan.device_id[:12]}")
     samples = {e: int(plan.circuit_sample[plan.circuit_experiment == e].max(initial=-1)) + 1 for e in (ONE_QUBIT, TWO_QUBIT)}
     lengths = {ONE_QUBIT: plan.one_qubit_lengths, TWO_QUBIT: plan.two_qubit_lengths}
     shape = {

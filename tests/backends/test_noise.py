@@ -11,14 +11,14 @@ from reference.devices import device_of, line_device
 PLAIN = {
     "t1": np.full(3, np.inf), "t2": np.full(3, np.inf), "pulse_error": np.zeros(3), "pulse_duration": np.full(3, 3e-8),
     "over_rotation": np.zeros(3), "phase_error": np.zeros(3),
-    "p1_given_0": np.array([0.1, 0.2, 0.3]), "p0_given_1": np.array([0.3, 0.2, 0.5]), "readout_duration": np.full(3, 1e-6),
+    "p1_given_0": np.array([0.1, 0.2, 0.3]), "p0_given_1": np.array([0.3, 0.2, 0.5]),
     "angles": np.zeros((2, 16)), "edge_error": np.zeros(2), "edge_duration": np.full(2, 1e-7),
 }  # fmt: skip
 DIRECTED = np.array([(0, 1), (2, 1)])
 
 
-def noise_of(gate="cz", **values):
-    return build_noise(direction=DIRECTED, gate=(gate, gate), **(PLAIN | values))
+def noise_of(**values):
+    return build_noise(direction=DIRECTED, **(PLAIN | values))
 
 
 def device(gate="cz"):
@@ -77,7 +77,7 @@ def test_over_rotated_gate_has_the_textbook_infidelity(gate):
     angle = 0.2
     angles = np.zeros((2, 16))
     angles[:, 15] = angle
-    truth = true_errors(device(gate), noise_of(gate, angles=angles), "native")
+    truth = true_errors(device(gate), noise_of(angles=angles), "native")
     np.testing.assert_allclose(truth.cnot_error, 4 / 5 * np.sin(angle / 2) ** 2, rtol=1e-9)
 
 
@@ -115,7 +115,7 @@ def test_pairs_with_different_gates_get_their_own_truth():
     mixed = line_device("mixed", 5)
     n, e = 5, 4
     values = {k: np.resize(v, (e, 16) if k == "angles" else e if k.startswith("edge") else n) for k, v in PLAIN.items()}
-    noise = build_noise(direction=mixed.direction, gate=mixed.gate, **(values | {"pulse_error": np.full(n, 1e-3)}))
+    noise = build_noise(direction=mixed.direction, **(values | {"pulse_error": np.full(n, 1e-3)}))
     truth = true_errors(mixed, noise)
     for i, gate in enumerate(mixed.gate):
         pulses = sum(op < native.NATIVE and op % 5 >= 3 for op in native.block_word("cnot", gate))
@@ -125,6 +125,6 @@ def test_pairs_with_different_gates_get_their_own_truth():
 @pytest.mark.parametrize("gate", native.NATIVE_UNITARY)
 def test_every_shipped_channel_is_physical(gate):
     rng = np.random.default_rng(2)
-    noise = noise_of(gate, t1=np.full(3, 1e-5), t2=np.full(3, 2e-5), over_rotation=rng.normal(0, 0.2, 3), angles=rng.normal(0, 0.3, (2, 16)))
+    noise = noise_of(t1=np.full(3, 1e-5), t2=np.full(3, 2e-5), over_rotation=rng.normal(0, 0.2, 3), angles=rng.normal(0, 0.3, (2, 16)))
     for ptm in (*noise.sx, *noise.x, *noise.native, *pair_channels(device(gate), noise, 1).elements(cliffords.sample(2, 5, rng))):
         assert SuperOp(PTM(ptm)).is_cptp(atol=1e-9)

@@ -55,9 +55,8 @@ class Truth(Record):
 
 
 def build_noise(
-    *, direction: npt.NDArray[np.int64], gate: tuple[str, ...], angles: Real, edge_error: Real, edge_duration: Real,
-    t1: Real, t2: Real, pulse_error: Real, pulse_duration: Real, over_rotation: Real, phase_error: Real,
-    p1_given_0: Real, p0_given_1: Real, readout_duration: Real,
+    *, direction: npt.NDArray[np.int64], angles: Real, edge_error: Real, edge_duration: Real, t1: Real, t2: Real, pulse_error: Real,
+    pulse_duration: Real, over_rotation: Real, phase_error: Real, p1_given_0: Real, p0_given_1: Real,
 ) -> Noise:  # fmt: skip
     """Channels from physical parameters.
 
@@ -66,7 +65,6 @@ def build_noise(
 
     Args:
         direction: Pairs in native order, ``(E, 2)``.
-        gate: Native gate of each pair (not used by the noise itself).
         angles: Coherent error of each pair, ``(E, 16)``, radians per Pauli.
         edge_error: Incoherent average gate infidelity, ``(E,)``.
         edge_duration: Seconds, ``(E,)``.
@@ -78,7 +76,6 @@ def build_noise(
         phase_error: Radians of z rotation after each pulse, ``(n,)``.
         p1_given_0: Readout, ``(n,)``.
         p0_given_1: Readout, ``(n,)``.
-        readout_duration: Not used by the noise.
     """
     zero = np.zeros_like(over_rotation)
     relax = channels.relaxation(t1, t2, pulse_duration)

@@ -247,7 +247,8 @@ def build(profile: Profile) -> SimulatedDevice:
     qubit["t2"] = np.minimum(qubit["t2"], 2 * qubit["t1"])
 
     direction = np.where(flip[:, None], edges[:, ::-1], edges)
-    noise = build_noise(direction=direction, gate=tuple(gate), angles=angles, edge_error=edge["error"], edge_duration=edge["duration"], **qubit)
+    physical = {f: values for f, values in qubit.items() if f != "readout_duration"}
+    noise = build_noise(direction=direction, angles=angles, edge_error=edge["error"], edge_duration=edge["duration"], **physical)
     dead_pairs = {row[min(a, b), max(a, b)]: "dead in the profile" for a, b in profile.dead_pairs}
     dead_qubits = dict.fromkeys(profile.dead_qubits, "dead in the profile")
     for i, pair in enumerate(edges.tolist()):
