@@ -91,7 +91,7 @@ def test_true_error_of_the_block_includes_its_frame_pulses():
 def test_true_errors_are_qiskits_average_gate_infidelities():
     rng = np.random.default_rng(1)
     noise = noise_of(
-        "ecr", t1=np.full(3, 2e-5), t2=np.full(3, 1e-5), pulse_error=np.full(3, 3e-3), over_rotation=rng.normal(0, 0.1, 3),
+        t1=np.full(3, 2e-5), t2=np.full(3, 1e-5), pulse_error=np.full(3, 3e-3), over_rotation=rng.normal(0, 0.1, 3),
         phase_error=rng.normal(0, 0.1, 3), angles=rng.normal(0, 0.05, (2, 16)), edge_error=np.full(2, 2e-2),
     )  # fmt: skip
     truth = true_errors(device("ecr"), noise)
