@@ -1,5 +1,6 @@
 """Draw docs/report.svg, the terminal report of a finished run: ``python docs/make_picture.py RUN_DIRECTORY``."""
 
+import io
 import re
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ THEME = TerminalTheme(
 def main() -> None:
     """Render the summary of a run as the terminal shows it."""
     run = Path(sys.argv[1])
-    console = Console(record=True, width=80, force_terminal=True, color_system="truecolor", highlight=False, file=Path("/dev/null").open("w"))
+    console = Console(record=True, width=80, force_terminal=True, color_system="truecolor", highlight=False, file=io.StringIO())
     console.print(render(RunDirectory.open(run).read_json("summary.json"), run.name))
     svg = console.export_svg(title="qthreshold run", theme=THEME)
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)  # no fonts from the network

@@ -15,7 +15,7 @@ import pydantic
 
 from qthreshold.errors import InputError
 
-__all__ = ["load_named", "load_toml", "names_in", "near_matches", "shipped"]
+__all__ = ["load_named", "load_toml", "names_in", "near_matches", "resolved", "shipped"]
 
 M = TypeVar("M", bound=pydantic.BaseModel)
 
@@ -59,12 +59,21 @@ def load_named(folder: str, spec: str, model: type[M], kind: str) -> M:
     Raises:
         InputError: Nothing of that name or at that path, or the content is not valid.
     """
-    if spec.endswith(".toml") or "/" in spec or "\\" in spec:
+    if _is_path(spec):
         return load_toml(Path(spec), model, kind)
     path = shipped(folder) / f"{spec}.toml"
     if spec not in names_in(folder):
         raise InputError(f"unknown {kind} {spec!r}: {near_matches(spec, names_in(folder))}; or give the path of a .toml file")
     return load_toml(path, model, kind)
+
+
+def _is_path(spec: str) -> bool:
+    return spec.endswith(".toml") or "/" in spec or "\\" in spec
+
+
+def resolved(spec: str) -> str:
+    """A spec that means the same from any directory: names as they are, paths made absolute."""
+    return str(Path(spec).resolve()) if _is_path(spec) else spec
 
 
 def load_toml(path: Path, model: type[M], kind: str) -> M:

@@ -15,7 +15,7 @@ from qthreshold.device import Device
 from qthreshold.fits import FittedErrors
 from qthreshold.identity import Interval, Record
 from qthreshold.numerics.graphs import largest_components
-from qthreshold.numerics.intervals import mean_of_finite_set, quantile_interval, student_t
+from qthreshold.numerics.intervals import mean_of_finite_set, quantile_interval, satterthwaite, student_t
 from qthreshold.recipe import Criteria
 
 __all__ = ["DeviceMetrics", "make_metrics"]
@@ -76,7 +76,11 @@ def make_metrics(device: Device, fits: FittedErrors, criteria: Criteria, rng: np
     n, level = device.n_qubits, fits.level
     edges = device.edges[fits.edges]
     up, reason = _qubit_draws(device, fits, criteria, rng)
-    pair = _draw(fits.cnot[:, 0], fits.cnot_error, fits.cnot_dof, rng)
+    # One chi-square for a whole draw, with the freedom of the mean: then the draws of the mean agree with its interval. One
+    # for each pair would widen them by the variance dof / (dof - 2) of Student's t, however many pairs there are.
+    known = np.isfinite(fits.cnot_error)
+    freedom = satterthwaite(fits.cnot_error[known] ** 2, fits.cnot_dof[known])
+    pair = _draw(fits.cnot[:, 0], fits.cnot_error, freedom, rng)
     pair[0] = fits.cnot[:, 0]  # draw 0 is the best estimate itself
     pair_up = pair <= criteria.cnot_error  # NaN: not known to work
     alive = pair_up & up[:, edges[:, 0]] & up[:, edges[:, 1]]
@@ -114,7 +118,7 @@ def _draw(best: Real, error: Real, dof: Real, rng: np.random.Generator) -> Real:
     shape = (_DRAWS, *best.shape)
     normal = rng.standard_normal(shape)
     finite = np.where(np.isfinite(dof) & (dof < 1e6), dof, 1e6)
-    return best + error * normal / np.sqrt(rng.chisquare(np.broadcast_to(finite, shape)) / finite)
+    return best + error * normal / np.sqrt(rng.chisquare(finite, shape if np.ndim(dof) else (_DRAWS, 1)) / finite)
 
 
 def _qubit_draws(device: Device, fits: FittedErrors, criteria: Criteria, rng: np.random.Generator) -> tuple[Bools, list[str]]:

@@ -12,12 +12,13 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from qthreshold.errors import InputError, RunExistsError, StoreError
 from qthreshold.identity import Record, content_id, parts, rebuild
@@ -77,6 +78,20 @@ class RunDirectory:
         if not found:
             raise InputError(f"{path} is not a run directory (it has no run.json); start one with 'qthreshold run --out {path}'")
         return cls(path)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from working on the run; the lock goes with the process, however it ends.
+
+        Raises:
+            StoreError: Another process holds it.
+        """
+        lock = FileLock(self.path / ".lock", timeout=0, is_singleton=True)
+        try:
+            with _explained(self.path), lock:
+                yield
+        except Timeout:
+            raise StoreError(f"another process is working on {self.path}; wait for it, or stop it and resume") from None
 
     def has(self, name: str) -> bool:
         """Whether a file exists."""

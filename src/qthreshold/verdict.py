@@ -96,8 +96,8 @@ def interpretation_dict(i: Interpretation) -> dict[str, str]:
     return {name: getattr(i, name) for name in ("aggregate", "infidelity", "context", "gate", "register", "systematics")}
 
 
-def measured_evidence(metrics: DeviceMetrics, interpretation: Interpretation) -> Evidence:
-    """Evidence from a measured device under an interpretation (aggregate and infidelity choose the numbers)."""
+def measured_evidence(metrics: DeviceMetrics, interpretation: Interpretation, level: float) -> Evidence:
+    """Evidence from a measured device under an interpretation, which chooses the numbers; ``level`` is that of the decision."""
     scale = 1.25 if interpretation.infidelity == "process" else 1.0
     value, draws = (metrics.median, metrics.draw_median) if interpretation.aggregate == "median" else (metrics.mean, metrics.draw_mean)
     shift = value.best - metrics.mean.best  # the systematic range is known for the mean
@@ -105,7 +105,7 @@ def measured_evidence(metrics: DeviceMetrics, interpretation: Interpretation) ->
     return Evidence(
         qubits=int(metrics.connected_working_qubits.best), error=error, draw_qubits=metrics.draw_qubits, draw_error=scale * draws,
         systematic_low=scale * (metrics.systematic_low + shift), systematic_high=scale * (metrics.systematic_high + shift),
-        level=value.level, interpretation=interpretation,
+        level=level, interpretation=interpretation,
     )  # fmt: skip
 
 
@@ -161,7 +161,9 @@ def _decide(instrument: Instrument, evidence: Evidence, as_of: datetime.date) ->
         ends = [evidence.draw_error + (end - evidence.error.best) for end in (evidence.systematic_low, evidence.systematic_high)]
         outcomes = [_compare(instrument, evidence.draw_qubits, e, evidence.level) for e in ends]
         agree = outcomes[0][0] == outcomes[1][0]
-        outcome, probability = outcomes[0] if agree else ("undetermined", (outcomes[0][1] + outcomes[1][1]) / 2)
+        low, high = sorted(p for _, p in outcomes)
+        outcome = outcomes[0][0] if agree else "undetermined"
+        probability = low if outcome == "met" else high if outcome == "not_met" else (low + high) / 2  # of the end that decides
     else:
         outcome, probability = _compare(instrument, evidence.draw_qubits, evidence.draw_error, evidence.level)
     band = _likeliest_band(instrument, evidence) if outcome in ("met", "undetermined") else None
@@ -244,14 +246,16 @@ def _to_settle(evidence: Evidence, limit: float) -> str:
     return f"; about {math.ceil((half / distance) ** 2):,} times the shots would settle it"
 
 
-def find_disagreements(instruments: Sequence[Instrument], metrics: DeviceMetrics, default: Interpretation, as_of: datetime.date) -> list[Verdict]:
+def find_disagreements(
+    instruments: Sequence[Instrument], metrics: DeviceMetrics, default: Interpretation, as_of: datetime.date, level: float
+) -> list[Verdict]:
     """Verdicts under alternatives that the data allow, where they differ from the default's."""
     changes = ({"aggregate": "median"}, {"infidelity": "process"}, {"systematics": "included"})
     out = []
     for instrument in instruments:
-        usual = judge(instrument, measured_evidence(metrics, default), as_of)
+        usual = judge(instrument, measured_evidence(metrics, default, level), as_of)
         for change in changes:
-            other = judge(instrument, measured_evidence(metrics, default.replace(**change)), as_of)
+            other = judge(instrument, measured_evidence(metrics, default.replace(**change), level), as_of)
             if (other.outcome, other.entry) != (usual.outcome, usual.entry):
                 out.append(other)
     return out

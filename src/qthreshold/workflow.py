@@ -142,8 +142,7 @@ def make_run(
         InputError: The confidence or a rule is not valid.
         RunExistsError: The directory holds something.
     """
-    if not 0.5 <= confidence < 1:
-        raise InputError(f"the confidence must be at least 0.5 and below 1, got {confidence:g}")
+    _checked_confidence(confidence)
     if seed < 0:
         raise InputError(f"the seed must not be negative, got {seed}")
     chosen = [i.id for i in rulebook.load_instruments(list(rules) if rules is not None else None)]
@@ -166,6 +165,12 @@ def make_run(
     directory.write_json("run.json", header)
     _took(directory, "plan", started)
     return directory
+
+
+def _checked_confidence(confidence: float) -> float:
+    if not 0.5 <= confidence < 1:
+        raise InputError(f"the confidence must be at least 0.5 and below 1, got {confidence:g}")
+    return confidence
 
 
 def _took(directory: RunDirectory, stage: str, started: float, *, add: bool = False) -> None:
@@ -265,11 +270,13 @@ def analyse(directory: RunDirectory) -> None:
     _took(directory, "analyse", started)
 
 
-def judge_run(directory: RunDirectory, *, rules: Sequence[str] | None = None, as_of: datetime.date | None = None) -> Verdicts:
-    """Verdicts from the metrics; by default with the rules and the day of the run's start.
+def judge_run(
+    directory: RunDirectory, *, rules: Sequence[str] | None = None, as_of: datetime.date | None = None, confidence: float | None = None
+) -> Verdicts:
+    """Verdicts from the metrics; by default with the rules, the day and the confidence of the run's start.
 
     Raises:
-        InputError: A rule does not exist.
+        InputError: A rule does not exist, or the confidence is out of range.
         StoreError: The run has not been analysed.
     """
     started = time.monotonic()
@@ -277,12 +284,13 @@ def judge_run(directory: RunDirectory, *, rules: Sequence[str] | None = None, as
     metrics = directory.read_record("metrics.json", DeviceMetrics)
     instruments = rulebook.load_instruments(list(rules if rules is not None else header["rules"]))
     day = as_of or datetime.date.fromisoformat(header["as_of"])
+    level = _checked_confidence(header["confidence"] if confidence is None else confidence)
     default = _interpretation(plan)
-    evidence = verdicts.measured_evidence(metrics, default)
+    evidence = verdicts.measured_evidence(metrics, default, level)
     result = Verdicts(
         metrics_id=metrics.id,
         verdicts=tuple(verdicts.judge(i, evidence, day) for i in instruments),
-        disagreements=tuple(verdicts.find_disagreements(instruments, metrics, default, day)),
+        disagreements=tuple(verdicts.find_disagreements(instruments, metrics, default, day, level)),
     )
     directory.write_record("verdict.json", result, software=header["software"])
     _took(directory, "judge", started)
@@ -405,7 +413,9 @@ def judge(
     return _judge_all(evidence, rules, as_of)
 
 
-def judge_device(spec: str, *, rules: Sequence[str] | None = None, as_of: datetime.date | None = None) -> tuple[int, float, list[Verdict]]:
+def judge_device(
+    spec: str, *, confidence: float = 0.95, rules: Sequence[str] | None = None, as_of: datetime.date | None = None
+) -> tuple[int, float, list[Verdict]]:
     """Classify a device's own reported calibration: usable qubits that hang together, mean reported error of their pairs.
 
     Returns:
@@ -423,7 +433,7 @@ def judge_device(spec: str, *, rules: Sequence[str] | None = None, as_of: dateti
     if np.isnan(error):
         raise InputError(f"{device.name} reports no two-qubit error, so it cannot be judged without running circuits")
     n = int(member.sum())
-    evidence = verdicts.data_sheet_evidence(n, error, None, None, 0.95, Interpretation(gate="native"))
+    evidence = verdicts.data_sheet_evidence(n, error, None, None, _checked_confidence(confidence), Interpretation(gate="native"))
     return n, error, _judge_all(evidence, rules, as_of)
 
 

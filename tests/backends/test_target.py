@@ -35,7 +35,8 @@ def test_pairs_listed_in_both_directions_are_one_pair():
 
 
 def test_directed_gates_keep_their_native_direction():
-    d = device_from_target(make_target(pairs={(1, 0): InstructionProperties(error=0.01), (1, 2): InstructionProperties(error=0.01)}, gate=ECRGate()), "d", "test")
+    pairs = {(1, 0): InstructionProperties(error=0.01), (1, 2): InstructionProperties(error=0.01)}
+    d = device_from_target(make_target(pairs=pairs, gate=ECRGate()), "d", "test")
     assert d.edges.tolist() == [[0, 1], [1, 2]]
     assert d.direction.tolist() == [[1, 0], [1, 2]]
     assert d.gate == ("ecr", "ecr")
@@ -70,7 +71,7 @@ def test_missing_t1_and_properties_are_nan_not_an_error():
     target = make_target(pairs=both(0, 1, 0.01))
     bare = Target(num_qubits=2)
     for gate in (RZGate(Parameter("t")), SXGate(), XGate(), Measure(), CZGate()):
-        bare.add_instruction(gate, {q: None for q in ([(0, 1)] if gate.num_qubits == 2 else [(0,), (1,)])})
+        bare.add_instruction(gate, dict.fromkeys([(0, 1)] if gate.num_qubits == 2 else [(0,), (1,)]))
     d = device_from_target(bare, "d", "test")
     assert np.isnan(d.t1).all()
     assert d.edge_status == ("unknown_error",)

@@ -286,7 +286,7 @@ def test_names_with_brackets_and_colons_are_printed_as_they_are(tmp_path, monkey
 
 
 @pytest.mark.parametrize("limit", [100, 60_000])
-def test_a_full_disk_is_one_line_and_the_run_finishes_after_space_is_freed(limit, finished, tmp_path):
+def test_a_full_disk_is_one_line_and_the_run_finishes_after_space_is_freed(limit, finished, tmp_path, monkeypatch, capsys):
     full = tmp_path / "full"
     answer = qthreshold(
         "run", "-b", "aer:tiny-5", "-r", "quick", "--seed", 7, "-o", full, "--no-progress", "--workers", 1,
@@ -296,12 +296,12 @@ def test_a_full_disk_is_one_line_and_the_run_finishes_after_space_is_freed(limit
     assert "cannot write" in answer.err
     assert not list(full.rglob(".*.tmp"))
     command = ["resume", full] if (full / "run.json").exists() else ["run", "-b", "aer:tiny-5", "-r", "quick", "--seed", 7, "-o", full]
-    assert qthreshold(*command, "-q", "--workers", 1) == Answer(0, "", "")
+    assert here([*command, "-q", "--workers", 1], monkeypatch, capsys) == Answer(0, "", "")
     for name in ("plan.npz", "decays.npz", "fits.npz", "metrics.json", "verdict.json", *(f"counts/{i:04d}.npz" for i in range(6))):
         assert (full / name).read_bytes() == (finished / name).read_bytes()
 
 
-def test_a_really_full_disk(finished, tmp_path):
+def test_a_really_full_disk(finished, tmp_path, monkeypatch, capsys):
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "none", disk], capture_output=True, check=False).returncode:
@@ -311,7 +311,7 @@ def test_a_really_full_disk(finished, tmp_path):
         assert (answer.code, answer.out, answer.err.count("\n")) == (4, "", 1), answer.err
         assert "No space left on device" in answer.err
         subprocess.run(["mount", "-o", "remount,size=8m", disk], check=True)
-        assert qthreshold("resume", disk / "run", "-q", "--workers", 1) == Answer(0, "", "")
+        assert here(["resume", disk / "run", "-q", "--workers", 1], monkeypatch, capsys) == Answer(0, "", "")
         for name in ("fits.npz", "metrics.json", "verdict.json"):
             assert (disk / "run" / name).read_bytes() == (finished / name).read_bytes()
     finally:

@@ -31,6 +31,7 @@ from qthreshold.backends.noise import Noise, Truth, native_ptm, pair_channels, q
 from qthreshold.backends.profiles import build, load_profile
 from qthreshold.circuits import native
 from qthreshold.counts import Counts, pack_outcomes
+from qthreshold.datafiles import resolved
 from qthreshold.device import Device
 from qthreshold.errors import BackendError
 from qthreshold.numerics import channels
@@ -76,7 +77,7 @@ class AerBackend:
     """
 
     def __init__(self, profile: str, workers: int | None = None) -> None:
-        self.spec = f"aer:{profile}"
+        self.spec = f"aer:{resolved(profile)}"
         simulated = build(load_profile(profile))
         self.device: Device = simulated.device
         self.noise: Noise = simulated.noise

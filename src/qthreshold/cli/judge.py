@@ -17,7 +17,7 @@ def judge(
     low: Annotated[float | None, typer.Option("--low", help="Lower end of its 95 % interval.")] = None,
     high: Annotated[float | None, typer.Option("--high", help="Upper end of its 95 % interval.")] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="SPEC", help="Judge a device by its own reported calibration.")] = None,
-    confidence: Annotated[float, typer.Option("--confidence", help="Level at which to decide on a data sheet.")] = 0.95,
+    confidence: Annotated[float | None, typer.Option("--confidence", help="Level at which to decide; the run's own, else 0.95.")] = None,
     rules: Rules = None,
     as_of: AsOf = None,
     json: Json = False,
@@ -40,18 +40,18 @@ def judge(
         sheet = any(value is not None for value in (qubits, cnot_error, low, high))
         if (directory is not None) + sheet + (device is not None) != 1:
             raise InputError("give one of: a run directory, --qubits with --cnot-error, or --device")
-        head = ""
+        head, level = "", 0.95 if confidence is None else confidence
         if directory is not None:
             from qthreshold.store import RunDirectory
 
-            verdicts = list(workflow.judge_run(RunDirectory.open(directory), rules=ids, as_of=day).verdicts)
+            verdicts = list(workflow.judge_run(RunDirectory.open(directory), rules=ids, as_of=day, confidence=confidence).verdicts)
         elif device is not None:
-            n, error, verdicts = workflow.judge_device(device, rules=ids, as_of=day)
+            n, error, verdicts = workflow.judge_device(device, confidence=level, rules=ids, as_of=day)
             head = f"{device} reports {n} connected usable qubits and a mean two-qubit gate error of {number(error)}; no circuits were run."
         else:
             if qubits is None or cnot_error is None:
                 raise InputError("--qubits and --cnot-error go together, for example --qubits 98 --cnot-error 7.9e-4")
-            verdicts = workflow.judge(qubits=qubits, cnot_error=cnot_error, low=low, high=high, confidence=confidence, rules=ids, as_of=day)
+            verdicts = workflow.judge(qubits=qubits, cnot_error=cnot_error, low=low, high=high, confidence=level, rules=ids, as_of=day)
         shown = [v.as_dict() for v in verdicts]
         if json:
             show_json({"schema": "qthreshold/verdicts/1", "verdicts": shown})

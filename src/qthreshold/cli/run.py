@@ -60,9 +60,9 @@ def run(
 
     \b
     Examples:
-      qthreshold run                                    a simulated 133-qubit device
-      qthreshold run -b aer:tiny-5 -r quick -o try      five qubits, two seconds
-      qthreshold run --json > summary.json              for scripts
+      qthreshold run                                a simulated 133-qubit device
+      qthreshold run -b aer:tiny-5 -r quick -o try  five qubits, two seconds
+      qthreshold run --json > summary.json          for scripts
     """  # noqa: D301
     with guarded():
         from qthreshold import workflow
