@@ -220,7 +220,7 @@ def test_sealing_lists_what_a_kill_left_unlisted_and_removes_half_written_files(
     assert run.verify() == ["counts/0005.npz: not in the manifest", "fits.npz: not in the manifest"]
     run.seal()
     assert run.verify() == []
-    assert not list(run.path.rglob(".*"))
+    assert not list(run.path.rglob(".*.tmp"))
 
 
 def test_sealing_does_not_hide_damage_to_measured_data(run):

@@ -223,7 +223,9 @@ def metrics_of(*, mean=9e-4, median=9e-4, sigma=1e-5, qubits=150, systematic=(0.
 
     return DeviceMetrics(
         fits_id="0" * 64, works=np.ones(qubits), qubit_reason=("",) * qubits, members=np.arange(qubits), member_edges=np.arange(qubits - 1),
-        unmeasured_edges=0, working_qubits=count, connected_working_qubits=count, mean=interval(mean), median=interval(median),
+
+            unmeasured_edges=0, failed_edges=0, failed_shift=0.0, working_qubits=count,
+            connected_working_qubits=count, mean=interval(mean), median=interval(median),
         best=interval(mean), worst=interval(mean), systematic_low=systematic[0], systematic_high=systematic[1],
         draw_qubits=np.full(1000, qubits), draw_mean=mean + sigma * z, draw_median=median + sigma * z,
     )  # fmt: skip

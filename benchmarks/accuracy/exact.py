@@ -20,7 +20,7 @@ from qthreshold.backends.noise import Noise, native_ptm, pair_channels
 from qthreshold.circuits import native
 from qthreshold.device import Device
 from qthreshold.numerics import channels, cliffords
-from qthreshold.plan import INTERLEAVED, PADDING_CODES, TWO_QUBIT, Plan
+from qthreshold.plan import INTERLEAVED, PADDING_CODES, PADDING_PAULI, TWO_QUBIT, Plan
 
 Real = npt.NDArray[np.float64]
 
@@ -234,6 +234,6 @@ def mean_survival(model: PairModel, lengths: npt.ArrayLike, samples: int, rng: n
 
 def _padding_paulis() -> npt.NDArray[np.int64]:
     """Two-qubit Pauli of each padding layer, ``(36,)``."""
-    one = native.PADDING_PAULI.astype(np.int64)
+    one = PADDING_PAULI.astype(np.int64)
     a, b = one[None, :].repeat(6, 0).ravel(), one[:, None].repeat(6, 1).ravel()
     return (a & 1) | (b & 1) << 1 | (a >> 1) << 2 | (b >> 1) << 3

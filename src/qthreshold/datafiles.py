@@ -104,12 +104,17 @@ def _explain(path: Path, text: str, error: pydantic.ValidationError) -> str:
     first = faults[0]
     names = [str(part) for part in first["loc"] if not _is_form(part)]
     same = [f for f in faults if [str(p) for p in f["loc"] if not _is_form(p)] == names]
-    complaint = " or ".join(dict.fromkeys(f["msg"].removeprefix("Value error, ") for f in same))
+    complaint = " or ".join(dict.fromkeys(_plain_words(f["msg"]) for f in same))
     given = first.get("input")
     shown = "" if first["type"] == "missing" or isinstance(given, Mapping) else f", got {given!r}"[:80]
     more = f" (and {len(faults) - len(same)} more)" if len(faults) > len(same) else ""
     where = ".".join(names) or "file"
     return f"{path}, line {_line_of(text, names)}: {where}: {complaint}{shown}{more}"
+
+
+def _plain_words(message: str) -> str:
+    draw = "a draw { median = M, spread = S }"
+    return re.sub(r"Input should be a valid dictionary or instance of \w*Spread", draw, message.removeprefix("Value error, "))
 
 
 def _is_form(part: int | str) -> bool:

@@ -15,7 +15,7 @@ from qthreshold.device import Device
 from qthreshold.fits import FittedErrors
 from qthreshold.identity import Interval, Record
 from qthreshold.numerics.graphs import largest_components
-from qthreshold.numerics.intervals import mean_of_finite_set, quantile_interval, satterthwaite, student_t
+from qthreshold.numerics.intervals import mean_of_finite_set, normal_half_width, quantile_interval, satterthwaite
 from qthreshold.recipe import Criteria
 
 __all__ = ["DeviceMetrics", "make_metrics"]
@@ -37,6 +37,8 @@ class DeviceMetrics(Record):
         members: Qubits of the counted component (best estimate), ``(n_connected,)``.
         member_edges: Rows of ``device.edges`` that the mean runs over.
         unmeasured_edges: How many pairs inside the component have no estimate; they widen the mean's interval.
+        failed_edges: How many of them were measured, but not fitted. Unlike pairs left out by drawing lots they may all be bad.
+        failed_shift: How much the mean would rise if the failed pairs were as bad as the criterion allows; 0 if there are none.
         working_qubits, connected_working_qubits: Counts.
         mean, median: C-NOT error over the pairs of the component.
         best, worst: The extreme pairs; their own intervals, without correction for having been picked.
@@ -51,6 +53,8 @@ class DeviceMetrics(Record):
     members: npt.NDArray[np.int64]
     member_edges: npt.NDArray[np.int64]
     unmeasured_edges: int
+    failed_edges: int
+    failed_shift: float
     working_qubits: Interval
     connected_working_qubits: Interval
     mean: Interval
@@ -89,7 +93,7 @@ def make_metrics(device: Device, fits: FittedErrors, criteria: Criteria, rng: np
     member = largest_components(n, edges, works, alive)
     inside = alive & member[:, edges[:, 0]] & member[:, edges[:, 1]]
     rows = np.flatnonzero(inside[0])
-    missing = _unmeasured(device, fits, member[0], criteria)
+    missing, failed = _without_estimate(device, fits, member[0])
     best, low, high, _ = mean_of_finite_set(fits.cnot[rows, 0], fits.cnot_error[rows], fits.cnot_dof[rows], rows.size + missing, level)
     with np.errstate(invalid="ignore", divide="ignore"):
         draw_mean = np.where(inside, pair, 0.0).sum(axis=1) / inside.sum(axis=1)
@@ -98,18 +102,19 @@ def make_metrics(device: Device, fits: FittedErrors, criteria: Criteria, rng: np
     draw_median = _row_median(np.where(inside, pair, np.nan))
     for q in np.flatnonzero(~works[1:].any(axis=0)):
         reason[q] = reason[q] or ("no working pair" if len(device.edges) else "the device has no pairs")
-    median = _shifted(draw_median, level)
+    median, draw_median = _shifted(draw_median, level)
     extremes = rows[np.argsort(fits.cnot[rows, 0])] if rows.size else rows
     return DeviceMetrics(
         fits_id=fits.id, works=works[1:].mean(axis=0), qubit_reason=tuple(reason), members=np.flatnonzero(member[0]),
-        member_edges=fits.edges[rows], unmeasured_edges=missing,
+        member_edges=fits.edges[rows], unmeasured_edges=missing, failed_edges=failed,
+        failed_shift=failed / (rows.size + failed) * (criteria.cnot_error - best) if failed and rows.size else 0.0,
         working_qubits=_count_interval(works.sum(axis=1), level),
         connected_working_qubits=_count_interval(member.sum(axis=1), level),
         mean=Interval(low=low, best=best, high=high, level=level), median=median,
         best=_edge_interval(fits, extremes[:1]), worst=_edge_interval(fits, extremes[-1:]),
         systematic_low=float(fits.systematic[rows, 0].mean()) if rows.size else np.nan,
         systematic_high=float(fits.systematic[rows, 1].mean()) if rows.size else np.nan,
-        draw_qubits=member[1:].sum(axis=1).astype(np.int64), draw_mean=draw_mean[1:], draw_median=draw_median[1:],
+        draw_qubits=member[1:].sum(axis=1).astype(np.int64), draw_mean=draw_mean[1:], draw_median=draw_median,
     )  # fmt: skip
 
 
@@ -127,7 +132,7 @@ def _qubit_draws(device: Device, fits: FittedErrors, criteria: Criteria, rng: np
     reason = [r if s in ("absent", "faulty") else "" for s, r in zip(device.qubit_status, device.qubit_reason, strict=True)]
     one = _draw(fits.one_qubit[:, 0], fits.one_qubit_error, fits.one_qubit_dof, rng)
     one[0] = fits.one_qubit[:, 0]
-    spread = (fits.readout[:, 2] - fits.readout[:, 1]) / (2 * student_t(np.inf, fits.level))
+    spread = (fits.readout[:, 2] - fits.readout[:, 1]) / (2 * normal_half_width(fits.level))
     read = fits.readout[:, 0] + spread * rng.standard_normal((_DRAWS, len(fits.qubits)))
     read[0] = fits.readout[:, 0]
     up[:, fits.qubits] = (one <= criteria.one_qubit_error) & (read <= criteria.readout_error)
@@ -144,18 +149,18 @@ def _qubit_draws(device: Device, fits: FittedErrors, criteria: Criteria, rng: np
 def _touched(alive: Bools, edges: npt.NDArray[np.int64], n: int) -> Bools:
     """Qubits with at least one living pair, ``(D, n)``."""
     out = np.zeros((len(alive), n), dtype=bool)
+    draw, edge = np.nonzero(alive)
     for side in (0, 1):
-        draw, edge = np.nonzero(alive)
         out[draw, edges[edge, side]] = True
     return out
 
 
-def _unmeasured(device: Device, fits: FittedErrors, member: Bools, criteria: Criteria) -> int:
-    """Usable pairs inside the component that have no estimate, measured ones that failed their fit included."""
+def _without_estimate(device: Device, fits: FittedErrors, member: Bools) -> tuple[int, int]:
+    """Usable pairs inside the component that have no estimate: all of them, and those that were measured."""
     usable = device.usable_edges
     inside = usable[member[device.edges[usable]].all(axis=1)] if len(usable) else usable
-    judged = fits.edges[np.isfinite(fits.cnot[:, 0])]
-    return int(np.setdiff1d(inside, judged).size)
+    unknown = np.setdiff1d(inside, fits.edges[np.isfinite(fits.cnot[:, 0])])
+    return unknown.size, np.intersect1d(unknown, fits.edges).size
 
 
 def _spread_of_missing(fits: FittedErrors, rows: npt.NDArray[np.int64], missing: int) -> float:
@@ -178,13 +183,14 @@ def _row_median(values: Real) -> Real:
     return np.where(count > 0, middle, np.nan)
 
 
-def _shifted(draws: Real, level: float) -> Interval:
-    """Interval of a statistic whose draws add noise to estimates that are noisy already: centred on the estimate."""
+def _shifted(draws: Real, level: float) -> tuple[Interval, Real]:
+    """Interval and draws of a statistic whose draws add noise to estimates that are noisy already: centred on the estimate."""
     best = float(draws[0])
     middle, low, high = quantile_interval(draws[1:], level)
     if np.isnan(best) or np.isnan(middle):
-        return Interval(low=np.nan, best=np.nan, high=np.nan, level=level)
-    return Interval(low=best + low - middle, best=best, high=best + high - middle, level=level)
+        return Interval(low=np.nan, best=np.nan, high=np.nan, level=level), draws[1:]
+    shift = best - middle
+    return Interval(low=low + shift, best=best, high=high + shift, level=level), draws[1:] + shift
 
 
 def _count_interval(counts: npt.NDArray[np.int64], level: float) -> Interval:

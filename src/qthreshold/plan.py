@@ -22,14 +22,33 @@ from qthreshold.identity import Record
 from qthreshold.numerics import cliffords, graphs
 from qthreshold.recipe import Recipe
 
-__all__ = ["INTERLEAVED", "ONE_QUBIT", "PADDING_CODES", "READOUT", "REFERENCE", "TWO_QUBIT", "Plan", "PlanCost", "make_plan", "plan_cost", "seed_rng"]
+__all__ = [
+    "INTERLEAVED",
+    "MOST_STEPS",
+    "ONE_QUBIT",
+    "PADDING_CODES",
+    "PADDING_PAULI",
+    "READOUT",
+    "REFERENCE",
+    "TWO_QUBIT",
+    "Plan",
+    "PlanCost",
+    "make_plan",
+    "plan_cost",
+    "seed_rng",
+]
 
 READOUT, ONE_QUBIT, TWO_QUBIT = 0, 1, 2
 REFERENCE, INTERLEAVED = 0, 1
 
-# Draw one of eight with equal chance: I I Z Z X+ X- Y+ Y-, as numbers of native.PADDINGS, and the Paulis they are.
+MOST_STEPS = 500_000_000
+"""Steps that a plan can hold (2 GB of indices)."""
+
 PADDING_CODES = np.array([0, 0, 1, 1, 2, 3, 4, 5], dtype=np.uint8)
-_CODE_PAULI = np.array([0, 2, 1, 1, 3, 3])
+"""Draw one of eight with equal chance: I I Z Z X+ X- Y+ Y-, as numbers of ``native.PADDINGS``."""
+
+PADDING_PAULI = np.array([0, 2, 1, 1, 3, 3])
+"""The Pauli (bit 0 is X, bit 1 is Z) behind each padding I Z X+ X- Y+ Y-."""
 
 _UNKNOWN_EDGE_ERROR, _UNKNOWN_QUBIT_ERROR = 5e-3, 5e-4  # where the device reports nothing: ordinary values of 2026
 _PULSES_PER_STEP = 5.5  # of both qubits: about 3.5 in a two-qubit Clifford, 2 in the padding
@@ -47,6 +66,7 @@ class Plan(Record):
         qubits: Measured qubits, ``(Q,)``.
         edges: Rows of ``device.edges`` that are measured, ``(M,)``.
         n_edges_usable: How many pairs could be measured; more than M where the recipe takes a sample.
+        context: ``isolated`` if no two pairs that run at the same time are neighbours on the coupling map, else ``simultaneous``.
         circuit_experiment, circuit_arm, circuit_layer, circuit_length, circuit_sample, circuit_shots: One entry per
             circuit, ``(C,)``, in execution order.
         unit_circuit, unit_target: Circuit and target (qubit, or row of ``device.edges``) of each unit, ``(U,)``.
@@ -66,6 +86,7 @@ class Plan(Record):
     qubits: npt.NDArray[np.int64]
     edges: npt.NDArray[np.int64]
     n_edges_usable: int
+    context: str
     circuit_experiment: npt.NDArray[np.int8]
     circuit_arm: npt.NDArray[np.int8]
     circuit_layer: npt.NDArray[np.int32]
@@ -93,6 +114,14 @@ class Plan(Record):
     def n_circuits(self) -> int:
         """Number of (wide) circuits."""
         return len(self.circuit_experiment)
+
+    @property
+    def layer_starts(self) -> list[int]:
+        """First circuit of each layer of each experiment, in execution order, and the number of circuits."""
+        if self.n_circuits == 0:
+            return [0]
+        key = self.circuit_experiment.astype(np.int64) << 32 | self.circuit_layer
+        return [0, *(np.flatnonzero(np.diff(key)) + 1).tolist(), self.n_circuits]
 
     @property
     def padded(self) -> bool:
@@ -135,7 +164,7 @@ def make_plan(device: Device, recipe: Recipe, seed: int, block_element: Mapping[
         block_element: Clifford index of the interleaved block for each native gate.
 
     Raises:
-        ValueError: The seed is negative.
+        ValueError: The seed is negative, or the plan would hold more than :data:`MOST_STEPS` steps.
     """
     if seed < 0:
         raise ValueError(f"seed must not be negative, got {seed}")
@@ -151,6 +180,11 @@ def make_plan(device: Device, recipe: Recipe, seed: int, block_element: Mapping[
     e2 = _typical(device.edge_error[edges], _UNKNOWN_EDGE_ERROR)
     one_lengths = _lengths(one.lengths, one.length_factors, one.longest, 2 * 0.83 * e1)
     two_lengths = _lengths(two.lengths, two.length_factors, two.longest, 4 / 3 * (2.5 * e2 + (_PULSES_PER_STEP + 1) * e1))
+    steps = len(qubits) * one.sequences * int(one_lengths.sum()) + len(edges) * two.sequences * int(two_lengths.sum())
+    if steps > MOST_STEPS:
+        raise ValueError(
+            f"the recipe asks for {steps:,} random Cliffords, more than a plan can hold ({MOST_STEPS:,}); take shorter lengths or fewer sequences"
+        )
     builder = _Builder(device, seed, two.protocol == "padded")
     builder.readout(qubits, recipe.readout.patterns, recipe.readout.shots)
     builder.one_qubit(qubits, qubit_layer, one_lengths, one.sequences, one.shots)
@@ -158,8 +192,18 @@ def make_plan(device: Device, recipe: Recipe, seed: int, block_element: Mapping[
     return Plan(
         device_id=device.id, recipe=recipe.model_dump(mode="json", by_alias=True), seed=seed,
         one_qubit_lengths=one_lengths, two_qubit_lengths=two_lengths, qubits=qubits, edges=edges, n_edges_usable=len(usable),
+        context=_context(device, edges, edge_layer),
         **builder.arrays(),
     )  # fmt: skip
+
+
+def _context(device: Device, edges: npt.NDArray[np.int64], layer: npt.NDArray[np.int64]) -> str:
+    """Whether pairs of a layer are neighbours: joined by a usable pair of the coupling map."""
+    at = np.full((int(layer.max(initial=-1)) + 1, device.n_qubits), -1)
+    for side in (0, 1):
+        at[layer, device.edges[edges, side]] = edges
+    a, b = at[:, device.edges[device.usable_edges, 0]], at[:, device.edges[device.usable_edges, 1]]
+    return "simultaneous" if ((a >= 0) & (b >= 0) & (a != b)).any() else "isolated"
 
 
 def _is_dense(device: Device, usable: npt.NDArray[np.int64], pairs_per_qubit: int) -> bool:
@@ -249,7 +293,7 @@ class _Builder:
             shape = (len(edges), samples, m)
             drawn = cliffords.sample(2, shape, rng)
             code = PADDING_CODES[rng.integers(8, size=(*shape, 2, 2))] if self.padded else np.zeros((*shape, 2, 2), dtype=np.uint8)
-            local = _CODE_PAULI[code]  # (..., P1 or P2, qubit): bit 0 is X, bit 1 is Z
+            local = PADDING_PAULI[code]  # (..., P1 or P2, qubit): bit 0 is X, bit 1 is Z
             pauli = (local & 1) @ np.array([1, 2]) | ((local >> 1) @ np.array([1, 2])) << 2
             padding = cliffords.pauli(pauli, 2)
             totals = [cliffords.pauli(np.zeros(shape[:2], dtype=int), 2) for _ in (REFERENCE, INTERLEAVED)]
@@ -316,8 +360,8 @@ def _finish(total: npt.NDArray[np.uint16], n: int, rng: np.random.Generator) -> 
 def plan_cost(plan: Plan, device: Device) -> PlanCost:
     """Circuits, executions, the longest circuit in steps and seconds, and the device time they take.
 
-    Device time = executions x (repetition delay + circuit duration) + one job overhead (METHODS section 5); durations
-    from the reported gate durations, zero where nothing is reported.
+    Device time = executions x (repetition delay + circuit duration) + one job overhead for each layer, which is what is
+    submitted at once; durations from the reported gate durations, zero where nothing is reported.
     """
     pulse = float(np.nanmean(device.pulse_duration)) if np.isfinite(device.pulse_duration).any() else 0.0
     gate = float(np.nanmean(device.edge_duration)) if np.isfinite(device.edge_duration).any() else 0.0
@@ -326,8 +370,8 @@ def plan_cost(plan: Plan, device: Device) -> PlanCost:
     step = np.choose(plan.circuit_experiment, [0.0, 0.83 * pulse, two]) + (plan.circuit_arm == INTERLEAVED) * (gate + 2 * pulse)
     duration = plan.circuit_length * step + read
     executions = int(plan.circuit_shots.sum())
-    seconds = float((plan.circuit_shots * (device.repetition_delay + duration)).sum()) + device.job_overhead
+    seconds = float((plan.circuit_shots * (device.repetition_delay + duration)).sum()) + device.job_overhead * (len(plan.layer_starts) - 1)
     return PlanCost(
-        circuits=plan.n_circuits, executions=executions, longest_circuit=int(plan.circuit_length.max(initial=0)),
-        longest_seconds=float(duration.max(initial=0.0)), estimated_seconds=seconds if plan.n_circuits else 0.0,
+        circuits=plan.n_circuits, executions=executions, longest_circuit=int(plan.circuit_length[duration.argmax()]) if duration.size else 0,
+        longest_seconds=float(duration.max(initial=0.0)), estimated_seconds=seconds,
     )  # fmt: skip

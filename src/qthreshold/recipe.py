@@ -9,15 +9,16 @@ from qthreshold.schema import Schema
 
 __all__ = ["Criteria", "OneQubit", "Readout", "Recipe", "TwoQubit"]
 
-Length = Annotated[int, Field(ge=0)]
+Length = Annotated[int, Field(ge=0, le=10**9)]
+Shots = Annotated[int, Field(ge=1, le=10**6)]
 Probability = Annotated[float, Field(gt=0, le=1)]
 
 
 class Readout(Schema):
     """Prepare random bit strings and their complements, read them back."""
 
-    patterns: Annotated[int, Field(ge=2, multiple_of=2)] = 4
-    shots: Annotated[int, Field(ge=1)] = 1000
+    patterns: Annotated[int, Field(ge=2, le=1000, multiple_of=2)] = 4
+    shots: Shots = 1000
 
 
 class _Sequences(Schema):
@@ -25,11 +26,13 @@ class _Sequences(Schema):
         default=None, description="numbers of Cliffords; left out: from the expected error"
     )
     length_factors: Annotated[list[Annotated[float, Field(ge=0, le=10)]], Field(min_length=2)] = Field(
-        default=[0.0, 0.35, 1.0], description="lengths in units of 1/(1-p), p from the reported errors; 0 gives one Clifford"
+        default=[0.0, 0.05, 0.35, 1.0], description="lengths in units of 1/(1-p), p from the reported errors; 0 gives one Clifford"
     )
-    longest: Annotated[int, Field(ge=2)] = Field(default=2000, description="upper end of lengths taken from the expected error")
-    sequences: Annotated[int, Field(ge=2)] = Field(default=12, description="random sequences per length; a multiple of 4 balances the outcomes")
-    shots: Annotated[int, Field(ge=1)] = 300
+    longest: Annotated[int, Field(ge=2, le=10**9)] = Field(default=2000, description="upper end of lengths taken from the expected error")
+    sequences: Annotated[int, Field(ge=2, le=100_000)] = Field(
+        default=12, description="random sequences per length; a multiple of 4 balances the outcomes"
+    )
+    shots: Shots = 300
     spacing: Annotated[int, Field(ge=0)] | Literal["isolated"] = Field(
         default=1, description="targets run at the same time only if farther apart than this; isolated: one at a time"
     )
@@ -58,7 +61,7 @@ class TwoQubit(_Sequences):
 
     protocol: Literal["padded", "plain"] = "padded"
     gate: Literal["cnot", "native"] = Field(default="cnot", description="interleaved block: compiled C-NOT or the native gate alone")
-    pairs_per_qubit: Annotated[int, Field(ge=1)] = Field(
+    pairs_per_qubit: Annotated[int, Field(ge=2)] = Field(
         default=4, description="on all-to-all devices: measure this many random perfect matchings instead of every pair"
     )
 

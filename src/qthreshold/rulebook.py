@@ -57,6 +57,8 @@ class Instrument(Schema):
         for band in self.bands:
             if band.max_qubits is not None and band.max_qubits <= band.min_qubits:
                 raise ValueError(f"band {band.entry} is empty: min_qubits {band.min_qubits}, max_qubits {band.max_qubits}")
+        if self.bands and self.standing != "text":
+            raise ValueError(f"bands need standing 'text' (the entry itself was read), not {self.standing!r}")
         if self.until is not None and self.until < self.in_force:
             raise ValueError(f"until {self.until} lies before in_force {self.in_force}")
         return self
@@ -80,7 +82,7 @@ class Interpretation(Record):
     Attributes:
         aggregate: ``mean`` or ``median`` over pairs.
         infidelity: ``average_gate`` or ``process`` (5/4 of it for two qubits).
-        context: ``isolated`` or ``simultaneous`` operation of pairs.
+        context: ``isolated`` or ``simultaneous`` operation of pairs; ``unstated`` for numbers from elsewhere.
         gate: ``cnot`` (compiled C-NOT) or ``native``.
         register: ``whole_device``.
         systematics: ``excluded``, or ``included`` (the verdict must hold at both ends of the systematic range).

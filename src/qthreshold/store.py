@@ -88,10 +88,15 @@ class RunDirectory:
         """
         lock = FileLock(self.path / ".lock", timeout=0, is_singleton=True)
         try:
-            with _explained(self.path), lock:
-                yield
+            lock.acquire()
         except Timeout:
             raise StoreError(f"another process is working on {self.path}; wait for it, or stop it and resume") from None
+        except OSError as error:
+            raise StoreError(f"cannot write {self.path}: {error.strerror or error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def has(self, name: str) -> bool:
         """Whether a file exists."""

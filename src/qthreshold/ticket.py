@@ -4,8 +4,6 @@ import itertools
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from qthreshold.identity import Record
 from qthreshold.plan import Plan
 
@@ -35,11 +33,7 @@ class Ticket(Record):
 
 def make_tickets(plan: Plan, backend: str) -> list[Ticket]:
     """One ticket per layer of each experiment, in execution order."""
-    if plan.n_circuits == 0:
-        return []
-    key = plan.circuit_experiment.astype(np.int64) << 32 | plan.circuit_layer
-    starts = [0, *(np.flatnonzero(np.diff(key)) + 1).tolist(), plan.n_circuits]
     return [
         Ticket(plan_id=plan.id, backend=backend, number=i, first=first, last=last, job_ids=())
-        for i, (first, last) in enumerate(itertools.pairwise(starts))
+        for i, (first, last) in enumerate(itertools.pairwise(plan.layer_starts))
     ]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from qthreshold.identity import Interval, Record
 from qthreshold.metrics import DeviceMetrics
-from qthreshold.numerics.intervals import student_t
+from qthreshold.numerics.intervals import normal_half_width, normal_quantiles
 from qthreshold.rulebook import Band, Instrument, Interpretation, short
 
 __all__ = ["Evidence", "Verdict", "Verdicts", "data_sheet_evidence", "find_disagreements", "judge", "measured_evidence"]
@@ -32,6 +32,8 @@ class Evidence(Record):
         error: C-NOT error under the interpretation.
         draw_qubits, draw_error: Joint draws, ``(D,)``; NaN error where there is none.
         systematic_low, systematic_high: Range of the systematic bound about the error; equal to the error if none.
+        failed_edges: Pairs inside the register that were measured but not fitted.
+        failed_shift: How much the error would rise if these were as bad as the criterion for a working pair allows.
         level: Confidence at which to decide.
         interpretation: The choices behind the numbers.
     """
@@ -43,6 +45,8 @@ class Evidence(Record):
     draw_error: Real
     systematic_low: float
     systematic_high: float
+    failed_edges: int = 0
+    failed_shift: float = 0.0
     level: float
     interpretation: Interpretation
 
@@ -105,6 +109,7 @@ def measured_evidence(metrics: DeviceMetrics, interpretation: Interpretation, le
     return Evidence(
         qubits=int(metrics.connected_working_qubits.best), error=error, draw_qubits=metrics.draw_qubits, draw_error=scale * draws,
         systematic_low=scale * (metrics.systematic_low + shift), systematic_high=scale * (metrics.systematic_high + shift),
+        failed_edges=metrics.failed_edges, failed_shift=scale * metrics.failed_shift,
         level=level, interpretation=interpretation,
     )  # fmt: skip
 
@@ -125,20 +130,13 @@ def data_sheet_evidence(qubits: int, error: float, low: float | None, high: floa
     low, high = error if low is None else low, error if high is None else high
     if not low <= error <= high:
         raise ValueError(f"the interval must contain the error: low {low:g}, error {error:g}, high {high:g}")
-    from_quantiles = _normal_grid(2001)
-    width = np.where(from_quantiles < 0, error - low, high - error) / 1.959964
+    from_quantiles = normal_quantiles(2001)
+    width = np.where(from_quantiles < 0, error - low, high - error) / normal_half_width(0.95)
     draws = error + width * from_quantiles if high > low else np.array([error])
     return Evidence(
         qubits=qubits, error=Interval(low=low, best=error, high=high, level=0.95), draw_qubits=np.full(draws.size, qubits), draw_error=draws,
         systematic_low=error, systematic_high=error, level=level, interpretation=interpretation,
     )  # fmt: skip
-
-
-def _normal_grid(size: int) -> Real:
-    """Normal quantiles at equally likely points (Student t with many degrees of freedom)."""
-    tail = np.abs(2 * (np.arange(size) + 0.5) / size - 1)
-    half = np.array([float(student_t(1e9, t)) if t > 0 else 0.0 for t in tail])
-    return half * np.sign(np.arange(size) - (size - 1) / 2)
 
 
 def judge(instrument: Instrument, evidence: Evidence, as_of: datetime.date) -> Verdict:
@@ -157,17 +155,19 @@ def _decide(instrument: Instrument, evidence: Evidence, as_of: datetime.date) ->
         return "not_verified", None, None
     if not instrument.bands:
         return "no_entry", None, None
-    if evidence.interpretation.systematics == "included":
-        ends = [evidence.draw_error + (end - evidence.error.best) for end in (evidence.systematic_low, evidence.systematic_high)]
-        outcomes = [_compare(instrument, evidence.draw_qubits, e, evidence.level) for e in ends]
-        agree = outcomes[0][0] == outcomes[1][0]
-        low, high = sorted(p for _, p in outcomes)
-        outcome = outcomes[0][0] if agree else "undetermined"
-        probability = low if outcome == "met" else high if outcome == "not_met" else (low + high) / 2  # of the end that decides
-    else:
-        outcome, probability = _compare(instrument, evidence.draw_qubits, evidence.draw_error, evidence.level)
+    outcomes = [_compare(instrument, evidence.draw_qubits, evidence.draw_error + offset, evidence.level) for offset in _offsets(evidence)]
+    low, high = min(p for _, p in outcomes), max(p for _, p in outcomes)
+    outcome = outcomes[0][0] if len({o for o, _ in outcomes}) == 1 else "undetermined"
+    probability = low if outcome == "met" else high if outcome == "not_met" else (low + high) / 2  # of the end that decides
     band = _likeliest_band(instrument, evidence) if outcome in ("met", "undetermined") else None
     return outcome, probability, band.entry if band else None
+
+
+def _offsets(evidence: Evidence) -> list[float]:
+    """How far the error may lie off for reasons that are no matter of chance; a verdict must hold at each."""
+    if evidence.interpretation.systematics == "included":
+        return [evidence.systematic_low - evidence.error.best, evidence.systematic_high - evidence.error.best + evidence.failed_shift]
+    return [0.0, evidence.failed_shift] if evidence.failed_edges else [0.0]
 
 
 def _compare(instrument: Instrument, qubits: npt.NDArray[np.int64], error: Real, level: float) -> tuple[str, float]:
@@ -217,23 +217,39 @@ def _reason(instrument: Instrument, evidence: Evidence, outcome: str, as_of: dat
     if math.isnan(error):
         return f"{size}: limit {short(band.max_error)}, but no C-NOT error was measured"
     text = f"{size}: limit {short(band.max_error)}, the error is {_ratio(error, band.max_error)}"
-    larger = [b for b in instrument.bands if b.min_qubits > n]
-    if larger:
-        text += f"; {_move(larger[0], n)}"
+    if (edge := _nearest_edge(instrument, band, n)) is not None:
+        text += f"; {edge}"
+    if evidence.failed_edges:
+        text += (
+            f"; {evidence.failed_edges} pair{'s' if evidence.failed_edges > 1 else ''} could not be fitted and may be anything up to the criterion"
+        )
     return text + (_to_settle(evidence, band.max_error) if outcome == "undetermined" else "")
+
+
+def _nearest_edge(instrument: Instrument, band: Band, n: int) -> str | None:
+    """What the fewest more or fewer qubits would do, as the limit changes with the number of qubits."""
+    up = next((b for b in instrument.bands if b.min_qubits > n), None)
+    fewer = n - band.min_qubits + 1
+    if up is not None and up.min_qubits - n <= fewer:
+        return _move(up, n)
+    below = instrument.band_at(n - fewer)
+    return f"{fewer} fewer qubit{'s' if fewer > 1 else ''}: {f'{below.entry}, {_limit(below)}' if below is not None else 'no entry'}"
+
+
+def _limit(band: Band) -> str:
+    return "no error criterion" if band.max_error is None else f"limit {short(band.max_error)}"
 
 
 def _move(band: Band, n: int) -> str:
     """What more qubits would do."""
     more = band.min_qubits - n
-    limit = "no error criterion" if band.max_error is None else f"limit {short(band.max_error)}"
-    return f"{more} more qubit{'s' if more > 1 else ''}: {band.entry}, {limit}"
+    return f"{more} more qubit{'s' if more > 1 else ''}: {band.entry}, {_limit(band)}"
 
 
 def _ratio(error: float, limit: float) -> str:
     ratio = error / limit
     if error <= limit:
-        return "at the limit" if ratio > 0.9995 else f"{100 * (1 - ratio):.3g} % below it"
+        return "at the limit" if ratio > 0.9995 else f"{100 * (1 - ratio):.3g} % below it" if ratio > 0.01 else "far below it"
     return f"{ratio:.3g} times that" if ratio >= 1.1 else f"{100 * (ratio - 1):.3g} % above it"
 
 

@@ -4,14 +4,17 @@ Every stage reads its inputs from the directory and writes its output there, so 
 run that was interrupted goes on where it stopped. The clock is read only here.
 """
 
+import contextlib
+import dataclasses
 import datetime
+import functools
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -27,7 +30,7 @@ from qthreshold.decays import DecayTable, make_decays
 from qthreshold.device import Device
 from qthreshold.errors import InputError, StoreError
 from qthreshold.fits import FittedErrors, make_fits
-from qthreshold.identity import content_id
+from qthreshold.identity import Record, content_id
 from qthreshold.metrics import DeviceMetrics, make_metrics
 from qthreshold.numerics.graphs import largest_components
 from qthreshold.plan import Plan, PlanCost, make_plan, plan_cost, seed_rng
@@ -47,6 +50,9 @@ DEFAULT_BACKEND = "aer:heron-133"
 DEFAULT_RECIPE = "default"
 
 _METRICS_STREAM = 3  # spawn key of the draws behind the metrics; 0 to 2 belong to plan and simulation
+
+
+R = TypeVar("R", bound=Record)
 
 
 class Watcher(Protocol):
@@ -98,6 +104,7 @@ class RunResult:
         )  # fmt: skip
 
 
+@functools.cache
 def software_versions() -> dict[str, str]:
     """Versions of everything that a result depends on."""
     names = ("qthreshold", "numpy", "scipy", "qiskit", "qiskit-aer", "rustworkx")
@@ -148,20 +155,24 @@ def make_run(
     chosen = [i.id for i in rulebook.load_instruments(list(rules) if rules is not None else None)]
     started = time.monotonic()
     device = backend.device
-    plan = make_plan(device, recipe, seed, {g: block_element(recipe.two_qubit.gate, g) for g in NATIVE_UNITARY})
+    try:
+        plan = make_plan(device, recipe, seed, {g: block_element(recipe.two_qubit.gate, g) for g in NATIVE_UNITARY})
+    except ValueError as error:
+        raise InputError(str(error)) from None
     directory = RunDirectory.create(out)
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     software = software_versions()
     header: dict[str, Any] = {
-        "schema": "qthreshold/run/1", "created_at": now.isoformat().replace("+00:00", "Z"), "backend": backend.spec, "plan_id": plan.id,
+        "schema": "qthreshold/run/1", "created_at": now.isoformat().replace("+00:00", "Z"), "backend": backend.spec, "backend_state": backend.state,
+        "plan_id": plan.id,
         "confidence": confidence, "rules": chosen, "as_of": (as_of or now.date()).isoformat(), "software": software,
     }  # fmt: skip
     header["run_id"] = _run_id(header)
-    directory.write_record("device.json", device, software=software)
+    _write(directory, "device.json", device)
     truth = backend.truth(plan.block)
     if truth is not None:
-        directory.write_record("truth.json", truth, software=software)
-    directory.write_record("plan.npz", plan, software=software)
+        _write(directory, "truth.json", truth)
+    _write(directory, "plan.npz", plan)
     directory.write_json("run.json", header)
     _took(directory, "plan", started)
     return directory
@@ -181,8 +192,35 @@ def _took(directory: RunDirectory, stage: str, started: float, *, add: bool = Fa
         directory.write_json("timing.json", seconds)
 
 
+def _write(directory: RunDirectory, name: str, record: Record) -> None:
+    directory.write_record(name, record, software=software_versions())
+
+
 def _read(directory: RunDirectory) -> tuple[dict[str, Any], Device, Plan]:
-    return read_header(directory), directory.read_record("device.json", Device), directory.read_record("plan.npz", Plan)
+    header = read_header(directory)
+    plan = _child(directory, "plan.npz", Plan, id=header["plan_id"])
+    return header, _child(directory, "device.json", Device, id=plan.device_id), plan
+
+
+def _child(directory: RunDirectory, name: str, cls: type[R], **expected: str) -> R:
+    """A record, after checking that it belongs to the records before it.
+
+    Raises:
+        StoreError: It comes from another run.
+    """
+    record = directory.read_record(name, cls)
+    for field, wanted in expected.items():
+        if getattr(record, field) != wanted:
+            raise StoreError(f"{directory.path / name} belongs to another run; put back the right one, or delete it and resume")
+    return record
+
+
+@contextlib.contextmanager
+def _working_on(directory: RunDirectory) -> Iterator[None]:
+    """One process at a time, on a directory that agrees with its manifest."""
+    with directory.locked():
+        directory.seal()
+        yield
 
 
 def read_header(directory: RunDirectory) -> dict[str, Any]:
@@ -204,29 +242,30 @@ def _run_id(header: Mapping[str, Any]) -> str:
 def submit(directory: RunDirectory, backend: Backend) -> None:
     """Hand over every ticket that has not been handed over yet."""
     started = time.monotonic()
-    header, _, plan = _read(directory)
-    _same_device(directory, backend)
-    for ticket in make_tickets(plan, header["backend"]):
-        name = f"tickets/{ticket.number:04d}.json"
-        if not directory.has(name):
-            directory.write_record(name, backend.submit(plan, ticket), software=header["software"])
-    _took(directory, "submit", started)
+    with _working_on(directory):
+        header, device, plan = _read(directory)
+        _same_state(directory, header, device, backend)
+        for ticket in make_tickets(plan, header["backend"]):
+            name = f"tickets/{ticket.number:04d}.json"
+            if not directory.has(name):
+                _write(directory, name, backend.submit(plan, ticket))
+        _took(directory, "submit", started)
 
 
 def collect(directory: RunDirectory, backend: Backend, watch: Watcher = SILENT) -> None:
     """Fetch the counts of every ticket that has none yet."""
-    header, _, plan = _read(directory)
-    _same_device(directory, backend)
-    tickets = _tickets(directory, plan)
-    left = [t for t in tickets if not directory.has(_counts_name(t))]
-    units = {t.number: int(((plan.unit_circuit >= t.first) & (plan.unit_circuit < t.last)).sum()) for t in tickets}
-    watch.stage("collect", sum(units.values()))
-    watch.advance(sum(units[t.number] for t in tickets if t not in left))
-    for ticket in left:
-        started = time.monotonic()
-        counts = backend.collect(plan, ticket, watch.advance)
-        directory.write_record(_counts_name(ticket), counts, software=header["software"])
-        _took(directory, "collect", started, add=True)
+    with _working_on(directory):
+        header, device, plan = _read(directory)
+        _same_state(directory, header, device, backend)
+        tickets = _tickets(directory, plan)
+        left = [t for t in tickets if not directory.has(_counts_name(t))]
+        units = {t.number: int(((plan.unit_circuit >= t.first) & (plan.unit_circuit < t.last)).sum()) for t in tickets}
+        watch.stage("collect", sum(units.values()))
+        watch.advance(sum(units[t.number] for t in tickets if t not in left))
+        for ticket in left:
+            started = time.monotonic()
+            _write(directory, _counts_name(ticket), backend.collect(plan, ticket, watch.advance))
+            _took(directory, "collect", started, add=True)
 
 
 def _counts_name(ticket: Ticket) -> str:
@@ -234,15 +273,23 @@ def _counts_name(ticket: Ticket) -> str:
 
 
 def _tickets(directory: RunDirectory, plan: Plan) -> list[Ticket]:
-    tickets = [directory.read_record(name, Ticket) for name in directory.names("tickets")]
+    tickets = [_child(directory, name, Ticket, plan_id=plan.id) for name in directory.names("tickets")]
     if sum(t.last - t.first for t in tickets) != plan.n_circuits:
         raise StoreError(f"{directory.path}: not all circuits were submitted; run 'qthreshold submit {directory.path}'")
     return tickets
 
 
-def _same_device(directory: RunDirectory, backend: Backend) -> None:
-    planned = directory.read_record("device.json", Device)
-    if planned.id != backend.device.id:
+def _counts(directory: RunDirectory, ticket: Ticket) -> Counts:
+    counts = _child(directory, _counts_name(ticket), Counts, plan_id=ticket.plan_id)
+    if len(counts.circuit) and not ticket.first <= counts.circuit[0] <= counts.circuit[-1] < ticket.last:
+        raise StoreError(
+            f"{directory.path / _counts_name(ticket)} holds circuits of another ticket; delete it and run 'qthreshold resume {directory.path}'"
+        )
+    return counts
+
+
+def _same_state(directory: RunDirectory, header: Mapping[str, Any], planned: Device, backend: Backend) -> None:
+    if planned.id != backend.device.id or header["backend_state"] != backend.state:
         raise InputError(f"{directory.path} was planned for another state of {planned.name!r} than {backend.spec} has now; start a new run")
 
 
@@ -260,14 +307,16 @@ def analyse(directory: RunDirectory) -> None:
         raise StoreError(
             f"{directory.path}: counts of {len(missing)} of {len(tickets)} tickets are missing; run 'qthreshold collect {directory.path}'"
         )
-    parts = [directory.read_record(_counts_name(t), Counts) for t in tickets]
+    parts = [_counts(directory, t) for t in tickets]
     counts = add_counts(parts) if parts else no_counts(plan.id, device.n_qubits)
     decays = make_decays(plan, device, counts)
     fits = make_fits(decays, header["confidence"])
     metrics = make_metrics(device, fits, plan.parsed_recipe().criteria, seed_rng(plan.seed, _METRICS_STREAM))
-    for name, record in (("decays.npz", decays), ("fits.npz", fits), ("metrics.json", metrics)):
-        directory.write_record(name, record, software=header["software"])
-    _took(directory, "analyse", started)
+    with _working_on(directory):
+        _write(directory, "decays.npz", decays)
+        _write(directory, "fits.npz", fits)
+        _write(directory, "metrics.json", metrics)
+        _took(directory, "analyse", started)
 
 
 def judge_run(
@@ -275,38 +324,46 @@ def judge_run(
 ) -> Verdicts:
     """Verdicts from the metrics; by default with the rules, the day and the confidence of the run's start.
 
+    Only these are written to the directory: other rules, another day or confidence is a question, not a part of the run.
+
     Raises:
         InputError: A rule does not exist, or the confidence is out of range.
         StoreError: The run has not been analysed.
     """
     started = time.monotonic()
     header, _, plan = _read(directory)
-    metrics = directory.read_record("metrics.json", DeviceMetrics)
+    metrics = _analysed(directory, plan)[2]
     instruments = rulebook.load_instruments(list(rules if rules is not None else header["rules"]))
     day = as_of or datetime.date.fromisoformat(header["as_of"])
     level = _checked_confidence(header["confidence"] if confidence is None else confidence)
-    default = _interpretation(plan)
+    default = Interpretation(context=plan.context, gate=plan.block)
     evidence = verdicts.measured_evidence(metrics, default, level)
     result = Verdicts(
         metrics_id=metrics.id,
         verdicts=tuple(verdicts.judge(i, evidence, day) for i in instruments),
         disagreements=tuple(verdicts.find_disagreements(instruments, metrics, default, day, level)),
     )
-    directory.write_record("verdict.json", result, software=header["software"])
-    _took(directory, "judge", started)
+    if rules is None and as_of is None and confidence is None:
+        with _working_on(directory):
+            _write(directory, "verdict.json", result)
+            _took(directory, "judge", started)
     return result
 
 
-def _interpretation(plan: Plan) -> Interpretation:
-    return Interpretation(context="simultaneous" if plan.recipe["two_qubit"]["spacing"] == 0 else "isolated", gate=plan.block)
+def _analysed(directory: RunDirectory, plan: Plan) -> tuple[DecayTable, FittedErrors, DeviceMetrics]:
+    decays = _child(directory, "decays.npz", DecayTable, plan_id=plan.id)
+    fits = _child(directory, "fits.npz", FittedErrors, decays_id=decays.id)
+    return decays, fits, _child(directory, "metrics.json", DeviceMetrics, fits_id=fits.id)
 
 
 def report(directory: RunDirectory) -> RunResult:
     """Write ``summary.json`` and return everything that a report shows."""
     started = time.monotonic()
-    _took(directory, "report", started)
     result = load_result(directory)
-    directory.write_json("summary.json", result.summary())
+    with _working_on(directory):
+        _took(directory, "report", started)
+        result = dataclasses.replace(result, seconds=directory.read_json("timing.json"))
+        directory.write_json("summary.json", result.summary())
     return result
 
 
@@ -317,10 +374,11 @@ def load_result(directory: RunDirectory) -> RunResult:
         StoreError: A stage is missing or a file is damaged.
     """
     header, device, plan = _read(directory)
+    decays, fits, metrics = _analysed(directory, plan)
     return RunResult(
-        directory=directory.path, device=device, plan=plan, decays=directory.read_record("decays.npz", DecayTable),
-        fits=directory.read_record("fits.npz", FittedErrors), metrics=directory.read_record("metrics.json", DeviceMetrics),
-        verdicts=directory.read_record("verdict.json", Verdicts), header=header, seconds=directory.read_json("timing.json"),
+        directory=directory.path, device=device, plan=plan, decays=decays, fits=fits, metrics=metrics, header=header,
+        verdicts=_child(directory, "verdict.json", Verdicts, metrics_id=metrics.id),
+        seconds=directory.read_json("timing.json") if directory.has("timing.json") else {},
         truth=directory.read_record("truth.json", Truth) if directory.has("truth.json") else None,
     )  # fmt: skip
 
@@ -328,7 +386,6 @@ def load_result(directory: RunDirectory) -> RunResult:
 def resume(directory: RunDirectory, *, workers: int | None = None, watch: Watcher = SILENT) -> RunResult:
     """Finish whatever is left of a run."""
     header, _, plan = _read(directory)
-    directory.seal()
     expected = len(make_tickets(plan, header["backend"]))
     if any(len(directory.names(folder)) != expected for folder in ("tickets", "counts")):
         with open_backend(header["backend"], workers=workers) as backend:
@@ -407,7 +464,7 @@ def judge(
         'met'
     """
     try:
-        evidence = verdicts.data_sheet_evidence(qubits, cnot_error, low, high, confidence, Interpretation())
+        evidence = verdicts.data_sheet_evidence(qubits, cnot_error, low, high, confidence, Interpretation(context="unstated"))
     except ValueError as error:
         raise InputError(str(error)) from None
     return _judge_all(evidence, rules, as_of)
@@ -433,7 +490,7 @@ def judge_device(
     if np.isnan(error):
         raise InputError(f"{device.name} reports no two-qubit error, so it cannot be judged without running circuits")
     n = int(member.sum())
-    evidence = verdicts.data_sheet_evidence(n, error, None, None, _checked_confidence(confidence), Interpretation(gate="native"))
+    evidence = verdicts.data_sheet_evidence(n, error, None, None, _checked_confidence(confidence), Interpretation(context="unstated", gate="native"))
     return n, error, _judge_all(evidence, rules, as_of)
 
 

@@ -6,7 +6,7 @@ from qiskit_aer import AerSimulator
 
 from qthreshold.circuits import build, native
 from qthreshold.numerics import cliffords
-from qthreshold.plan import INTERLEAVED, ONE_QUBIT, READOUT, REFERENCE, TWO_QUBIT, make_plan
+from qthreshold.plan import INTERLEAVED, ONE_QUBIT, PADDING_PAULI, READOUT, REFERENCE, TWO_QUBIT, make_plan
 from reference.devices import line_device, small_recipe
 
 GATES = ("cz", "cx", "ecr", "rzz")
@@ -108,7 +108,7 @@ def element_of(circuit, layer, pair):
 def test_layers_between_a_pairs_barriers_are_the_planned_steps(protocol, gate):
     device = line_device(gate)
     plan = plan_for(device, protocol=protocol)
-    pads = cliffords.pauli([a & 1 | (b & 1) << 1 | a >> 1 << 2 | b >> 1 << 3 for b in native.PADDING_PAULI for a in native.PADDING_PAULI], 2)
+    pads = cliffords.pauli([a & 1 | (b & 1) << 1 | a >> 1 << 2 | b >> 1 << 3 for b in PADDING_PAULI for a in PADDING_PAULI], 2)
     for c in np.flatnonzero((plan.circuit_experiment == TWO_QUBIT) & (plan.circuit_sample == 0)):
         circuit = build.build_circuit(plan, device, c)
         for u in units_of(plan, c):

@@ -8,6 +8,7 @@ from qiskit.quantum_info import Clifford, Operator
 
 from qthreshold.circuits import native
 from qthreshold.numerics import channels, cliffords
+from qthreshold.plan import PADDING_PAULI
 from reference.dense import ONE, ptm
 
 GATES = ("cz", "cx", "ecr", "rzz")
@@ -113,7 +114,7 @@ def test_unknown_gate_is_named():
 
 
 def test_paddings_are_their_paulis():
-    for word, pauli in zip(native.PADDINGS, native.PADDING_PAULI.tolist(), strict=True):
+    for word, pauli in zip(native.PADDINGS, PADDING_PAULI.tolist(), strict=True):
         circuit = QuantumCircuit(1)
         for op in word:
             circuit.append(ONE_QUBIT[op], [0])
@@ -121,9 +122,9 @@ def test_paddings_are_their_paulis():
 
 
 def test_paddings_i_and_z_have_no_pulse_and_x_and_y_one_pi_pulse():
-    for word, pauli in zip(native.PADDINGS, native.PADDING_PAULI.tolist(), strict=True):
+    for word, pauli in zip(native.PADDINGS, PADDING_PAULI.tolist(), strict=True):
         assert [op for op in word if op >= 3] == ([4] if pauli & 1 else [])
-    assert np.bincount(native.PADDING_PAULI).tolist() == [1, 2, 1, 2]
+    assert np.bincount(PADDING_PAULI).tolist() == [1, 2, 1, 2]
 
 
 def test_the_two_x_and_y_paddings_over_rotate_in_opposite_directions():
@@ -131,7 +132,7 @@ def test_the_two_x_and_y_paddings_over_rotate_in_opposite_directions():
     over = channels.hamiltonian_error([0, angle, 0, 0], 1)
     table = native.opcode_ptms(np.eye(4), over)
     rotation = {}
-    for word, pauli in zip(native.PADDINGS, native.PADDING_PAULI.tolist(), strict=True):
+    for word, pauli in zip(native.PADDINGS, PADDING_PAULI.tolist(), strict=True):
         noisy = np.eye(4)
         for op in word:
             noisy = table[op] @ noisy
@@ -149,7 +150,7 @@ def test_padding_layers_pad_the_stated_qubits():
     elements = composed(words, "cz")
     for j in range(6):
         for i in range(6):
-            a, b = int(native.PADDING_PAULI[i]), int(native.PADDING_PAULI[j])
+            a, b = int(PADDING_PAULI[i]), int(PADDING_PAULI[j])
             assert elements[6 * j + i] == cliffords.pauli((a & 1) | (b & 1) << 1 | (a >> 1) << 2 | (b >> 1) << 3, 2)
 
 

@@ -45,7 +45,7 @@ MISTAKES = [
     # device profiles
     profile("not TOML", "[topology]", "[topology", "line 5", "TOML"),
     profile("negative error rate", "error = 6e-3", "error = -6e-3", "line 14", "pairs.error", "greater than or equal to 0", "-0.006"),
-    profile("error rate above 1", "error = 6e-3", "error = 1.5", "line 14", "pairs.error", "less than or equal to 1", "1.5"),
+    profile("error rate above 1", "error = 6e-3", "error = 1.5", "line 14", "pairs.error", "less than or equal to 0.75", "{ median", "1.5"),
     profile("negative readout error", "p1_given_0 = 0.01", "p1_given_0 = -0.01", "line 11", "qubits.p1_given_0", "greater than or equal to 0"),
     profile("spread about a median above 1", "error = 6e-3", "error = { median = 2.0, spread = 0.1 }", "line 14", "pairs.error"),
     profile("error rate not a number", "error = 6e-3", "error = nan", "line 14", "pairs.error", "finite"),
@@ -132,7 +132,7 @@ def without_times(content):
 STAGES_TOO_EARLY = {
     "collect": ("not all circuits were submitted", "qthreshold submit"),
     "analyse": ("not all circuits were submitted", "qthreshold submit"),
-    "judge": ("metrics.json", "earlier stages", "qthreshold resume"),
+    "judge": ("decays.npz", "earlier stages", "qthreshold resume"),
     "report": ("decays.npz", "earlier stages", "qthreshold resume"),
 }
 

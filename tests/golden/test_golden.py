@@ -20,13 +20,13 @@ GOLDEN = RunDirectory(Path(__file__).parent)
 IDS = {
     "device-1.json": (Device, "b8ccef0644f0bea637fec37a0b9e3d970e49216a4b7051c502cf0500cf0f5aaf"),
     "truth-1.json": (Truth, "12d7c26b36db3f085adca0e4059cbbf55b18187417c3b9f10cebdecb929eb3bd"),
-    "plan-1.npz": (Plan, "1572919b6a41df9b435c5ed3709ad4aa0663358eb5fb5ccc02e01e40f2771d2d"),
-    "ticket-1.json": (Ticket, "7df9d10bce418fe1b7157c9fcb72603c04a680a4c2c8e6512d3cf46bc1f7c8b3"),
-    "counts-1.npz": (Counts, "86ee452a99c128ad31ec69381b219c58d7ac1b2021c5a6309164ed662ac66f4c"),
-    "decays-1.npz": (DecayTable, "e122cdd676a93a4843d8fe5ec1197853e56987ed0668f6ef02f8bd2140ff7710"),
-    "fits-1.npz": (FittedErrors, "33fa23c94b70605198f3e8c318a9c2bd700d34588c0c7937a307f1b41929fbce"),
-    "metrics-1.json": (DeviceMetrics, "1823cb3879e8a80a1d5e92eb0658d1f92b035c03bfb1b2f5708219e9cde97aa1"),
-    "verdicts-1.json": (Verdicts, "a95a6413434aec5ef234d606c06ec571af2ad8a934614bb00b01b10d59aa21f9"),
+    "plan-1.npz": (Plan, "c327ca10d28f1a11e9caa805a0115cab436cfbe7576a4203cc31f4013d677374"),
+    "ticket-1.json": (Ticket, "02fd2514d355408b9f7fe802cc44de7e63f36b3827de2d4190f09933473127ef"),
+    "counts-1.npz": (Counts, "30a29a7fbabb78569d9a89a170e8cdd92b691c5655484d2220a4ee355fc74e8f"),
+    "decays-1.npz": (DecayTable, "515a64f56a65cf130fd2cf6f8a2eba32f1d33ac9754c318c219f0f302ce835af"),
+    "fits-1.npz": (FittedErrors, "0eeaf312fec05073cb8e34c5d6abfda292c79f8a705829c567e75455760b96fb"),
+    "metrics-1.json": (DeviceMetrics, "350e5e5734fe79d56db99dcf608b4b1ac18a2369d5a5739bb6af204f2970bbdb"),
+    "verdicts-1.json": (Verdicts, "276fe7e9f6435d8d7883a34a72185d2dadc48c21f5e6c0e496a0cc5d39eadc25"),
 }  # fmt: skip
 
 

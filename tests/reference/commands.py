@@ -92,5 +92,6 @@ def start(*args, cwd=None):
 
 
 def content_of(path):
-    """Every file below a directory and its bytes; directories as None."""
-    return {p.relative_to(path).as_posix(): p.read_bytes() if p.is_file() else None for p in sorted(path.rglob("*"))}
+    """Every file below a directory and its bytes; directories as None. The lock, which is empty, does not count."""
+    found = (p for p in sorted(path.rglob("*")) if p.name != ".lock")
+    return {p.relative_to(path).as_posix(): p.read_bytes() if p.is_file() else None for p in found}

@@ -10,6 +10,7 @@ superoperator instruction before Aer sees them, readout errors included; that is
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
@@ -43,6 +44,7 @@ __all__ = ["AerBackend", "noise_model", "simulate"]
 Real = npt.NDArray[np.float64]
 
 _MERGE = {1: 64, 2: 8}  # steps per Aer instruction, by number of qubits: large enough that Aer's cost per circuit dominates
+_MOST_WORKERS = 8  # each takes about 200 MB
 _FEW_UNITS = 400  # below this, starting worker processes costs more than it saves
 
 
@@ -70,7 +72,7 @@ class AerBackend:
 
     Args:
         profile: Name of a shipped profile, or path of a TOML file.
-        workers: Worker processes; by default one per core. Results do not depend on it.
+        workers: Worker processes; by default one per core, at most 8. Results do not depend on it.
 
     Raises:
         InputError: The profile does not exist or is not valid.
@@ -81,7 +83,8 @@ class AerBackend:
         simulated = build(load_profile(profile))
         self.device: Device = simulated.device
         self.noise: Noise = simulated.noise
-        self._workers = workers or os.cpu_count() or 1
+        self.state = self.noise.id
+        self._workers = workers or min(_cores(), _MOST_WORKERS)
         self._pool: Executor | None = None
 
     def __enter__(self) -> "AerBackend":
@@ -134,7 +137,7 @@ class AerBackend:
         tasks = {target: self.task(plan, ticket, target, mine) for target, mine in by_target.items()}
         jobs: dict[Future[npt.NDArray[np.int64]], int] = {}
         try:
-            with _interrupts_held():
+            with _interrupts_held(), _main_hidden():
                 jobs.update((self._pool.submit(simulate, task), target) for target, task in tasks.items())
             for job in as_completed(jobs):
                 yield jobs[job], by_target[jobs[job]], job.result()
@@ -173,6 +176,26 @@ def _rng(plan: Plan, ticket: Ticket, target: int, purpose: int) -> np.random.Gen
     """Independent streams through SeedSequence: Aer's own streams for consecutive seeds overlap (Qiskit/qiskit-aer#1916)."""
     key = (2, int(plan.circuit_experiment[ticket.first]), target, ticket.number, purpose)
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy=plan.seed, spawn_key=key)))
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Keep new processes from importing the caller's script: they need nothing of it, and without a main guard it would run again."""
+    main = sys.modules["__main__"]
+    kept = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
+    main.__spec__ = None
+    if "__file__" in kept:
+        del main.__file__
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(main, name, value)
 
 
 @contextlib.contextmanager

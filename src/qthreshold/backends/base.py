@@ -20,6 +20,8 @@ class Backend(Protocol):
 
     spec: str
     device: Device
+    state: str
+    """Changes when anything about the backend changes that the device does not show: a simulator's noise, a calibration."""
 
     def __enter__(self) -> "Backend": ...
     def __exit__(self, *exception: object) -> None: ...

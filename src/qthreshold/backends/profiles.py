@@ -16,8 +16,10 @@ from qthreshold.schema import Schema
 
 __all__ = ["Profile", "SimulatedDevice", "build", "load_profile"]
 
-Probability = Annotated[float, Field(ge=0, le=1)]
+PairError = Annotated[float, Field(ge=0, le=0.75)]  # what depolarizing noise can make of a pair
+HalfError = Annotated[float, Field(ge=0, le=0.5)]  # of a pulse or a readout: a coin toss
 Positive = Annotated[float, Field(gt=0)]
+Size = Annotated[int, Field(ge=1, le=20_000)]
 QubitPair = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
 
@@ -28,15 +30,20 @@ class Spread(Schema):
     spread: Annotated[float, Field(ge=0, le=3)]
 
 
-class ProbabilitySpread(Spread):
-    median: Probability
+class PairErrorSpread(Spread):
+    median: PairError
+
+
+class HalfErrorSpread(Spread):
+    median: HalfError
 
 
 class PositiveSpread(Spread):
     median: Positive
 
 
-ProbabilityValue = Probability | ProbabilitySpread
+PairErrorValue = PairError | PairErrorSpread
+HalfErrorValue = HalfError | HalfErrorSpread
 PositiveValue = Positive | PositiveSpread
 Angle = float | Spread
 PauliPair = Literal["IX", "IY", "IZ", "XI", "XX", "XY", "XZ", "YI", "YX", "YY", "YZ", "ZI", "ZX", "ZY", "ZZ"]
@@ -46,9 +53,9 @@ class Topology(Schema):
     """Which qubits are coupled."""
 
     kind: Literal["heavy-hex", "grid", "line", "ring", "all-to-all", "pairs"]
-    rows: Annotated[int, Field(ge=1)] | None = None
-    columns: Annotated[int, Field(ge=1)] | None = None
-    qubits: Annotated[int, Field(ge=1)] | None = None
+    rows: Size | None = None
+    columns: Size | None = None
+    qubits: Size | None = None
     last_bridges: bool = Field(default=False, description="heavy-hex: a row of bridge qubits below the last row")
     trim_corners: bool = Field(default=False, description="heavy-hex: first row without its last qubit, last row without its first")
     pairs: list[QubitPair] | None = None
@@ -72,12 +79,12 @@ class QubitValues(Schema):
 
     t1: PositiveValue = 1.0
     t2: PositiveValue = 1.0
-    pulse_error: ProbabilityValue = Field(default=0.0, description="average gate infidelity of sx and of x, coherent part left out")
+    pulse_error: HalfErrorValue = Field(default=0.0, description="average gate infidelity of sx and of x, coherent part left out")
     pulse_duration: Positive = 32e-9
     over_rotation: Angle = Field(default=0.0, description="of sx, about its own axis; x gets twice as much")
     phase_error: Angle = Field(default=0.0, description="z rotation that follows each pulse")
-    p1_given_0: ProbabilityValue = Field(default=0.0, description="readout: 1 read where 0 was prepared")
-    p0_given_1: ProbabilityValue = 0.0
+    p1_given_0: HalfErrorValue = Field(default=0.0, description="readout: 1 read where 0 was prepared")
+    p0_given_1: HalfErrorValue = 0.0
     readout_duration: Positive = 1.5e-6
 
 
@@ -86,7 +93,7 @@ class PairValues(Schema):
 
     gate: Literal["cx", "cz", "ecr", "rzz"] = "cz"
     order: Literal["ascending", "descending", "drawn"] = Field(default="ascending", description="first qubit of the native gate")
-    error: ProbabilityValue = Field(default=0.0, description="average gate infidelity of the native gate, coherent part left out")
+    error: PairErrorValue = Field(default=0.0, description="average gate infidelity of the native gate, coherent part left out")
     duration: Positive = 68e-9
     coherent: dict[PauliPair, Angle] = Field(default_factory=dict, description="angles of exp(-i/2 sum angle P) after the gate")
 

@@ -26,7 +26,6 @@ __all__ = [
     "NATIVE",
     "NATIVE_UNITARY",
     "PADDINGS",
-    "PADDING_PAULI",
     "Words",
     "block_element",
     "block_word",
@@ -118,9 +117,6 @@ def one_qubit_words() -> tuple[Word, ...]:
 
 PADDINGS: tuple[Word, ...] = ((), (_RZ[1],), (_X,), (_RZ[1], _X, _RZ[1]), (_RZ[2], _X, _RZ[0]), (_RZ[0], _X, _RZ[2]))
 """One-qubit padding: I, Z (no pulse), X and Y as one pi pulse with either sign of its phase: I Z X+ X- Y+ Y-."""
-
-PADDING_PAULI = np.array([0, 2, 1, 1, 3, 3])
-"""The Pauli (bit 0 is X, bit 1 is Z) behind each entry of :data:`PADDINGS`."""
 
 
 def _shift(word: Word, qubit: int) -> Word:

@@ -8,7 +8,7 @@ import typer
 from qthreshold.cli import backends, judge, rules, run, stages
 from qthreshold.cli.common import set_debug
 
-__all__ = ["app", "main"]
+__all__ = ["app", "run_command"]
 
 app = typer.Typer(
     name="qthreshold",
@@ -51,8 +51,8 @@ app.add_typer(backends.app, name="backends")
 app.add_typer(rules.app, name="rules")
 
 
-def main() -> None:
-    """Entry point of the console script. Mistakes in the usage are one line on stderr, like all others."""
+def run_command() -> None:
+    """Run the command line. Mistakes in the usage are one line on stderr, like all others."""
     try:
         code = app(standalone_mode=False)
     except Exception as caught:

@@ -66,6 +66,14 @@ def guarded(directory: Path | None = None) -> Iterator[None]:
     except BrokenPipeError:
         sys.stderr.close()
         raise typer.Exit(0) from None
+    except MemoryError:
+        if _state["debug"]:
+            raise
+        _fail("not enough memory; take fewer shots, sequences or qubits, or fewer --workers", 4)
+    except OSError as error:
+        if _state["debug"]:
+            raise
+        _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 4)
 
 
 def _how_to_go_on(directory: Path | None) -> str:

@@ -82,6 +82,8 @@ def _greedy_coloring(conflicts: list[set[int]]) -> Ints:
 def random_matchings(n_qubits: int, rounds: int, rng: np.random.Generator) -> Ints:
     """Disjoint perfect matchings of a complete graph, drawn at random (circle method on shuffled qubits).
 
+    Two or more rounds connect all qubits.
+
     Args:
         n_qubits: Number of qubits; with an odd number one qubit rests in each round.
         rounds: Number of matchings, at most ``n_qubits - 1`` (or ``n_qubits`` if odd).
@@ -94,7 +96,9 @@ def random_matchings(n_qubits: int, rounds: int, rng: np.random.Generator) -> In
     rounds = min(rounds, size - 1)
     label = rng.permutation(size)
     rows = []
-    for r, turn in enumerate(rng.permutation(size - 1)[:rounds].tolist()):
+    turns = (rng.integers(size - 1) + np.arange(2)) % (size - 1)  # the union of consecutive turns is one cycle: everything is connected
+    rest = rng.permutation(np.setdiff1d(np.arange(size - 1), turns))
+    for r, turn in enumerate(np.concatenate([turns, rest])[:rounds].tolist()):
         ring = [size - 1] + [(turn + k) % (size - 1) for k in range(size - 1)]
         pairs = [(ring[0], ring[1])] + [(ring[1 + k], ring[-k]) for k in range(1, size // 2)]
         rows += [(r, *sorted((int(label[a]), int(label[b])))) for a, b in pairs]

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-__all__ = ["clopper_pearson", "mean_of_finite_set", "quantile_interval", "satterthwaite", "student_t"]
+__all__ = ["clopper_pearson", "mean_of_finite_set", "normal_half_width", "normal_quantiles", "quantile_interval", "satterthwaite", "student_t"]
 
 Real = npt.NDArray[np.float64]
 
@@ -18,6 +18,16 @@ def student_t(dof: npt.ArrayLike, level: float) -> Real:
     with np.errstate(invalid="ignore"):
         value = special.stdtrit(np.where(np.isfinite(dof), dof, 1e9), (1 + level) / 2)
     return np.asarray(value, dtype=float)
+
+
+def normal_quantiles(size: int) -> Real:
+    """Standard normal quantiles at ``size`` equally likely points."""
+    return np.asarray(special.ndtri((np.arange(size) + 0.5) / size), dtype=float)
+
+
+def normal_half_width(level: float) -> float:
+    """Half-width of a two-sided normal interval in standard errors."""
+    return float(special.ndtri((1 + level) / 2))
 
 
 def satterthwaite(variances: npt.ArrayLike, dofs: npt.ArrayLike) -> Real:

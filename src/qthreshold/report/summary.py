@@ -57,6 +57,7 @@ def make_summary(
             "systematic": [_number(metrics.systematic_low), _number(metrics.systematic_high)],
             "true_mean": _true_mean(device, fits, metrics, truth),
             "measured_edges": len(metrics.member_edges), "unmeasured_edges": metrics.unmeasured_edges,
+            "failed_edges": metrics.failed_edges,
             "interpretation": interpretation_dict(verdicts.verdicts[0].interpretation) if verdicts.verdicts else {},
         },
         "verdicts": [v.as_dict() for v in verdicts.verdicts],
@@ -82,7 +83,7 @@ def _qubits(device: Device, fits: FittedErrors, metrics: DeviceMetrics) -> list[
     out = []
     for q in range(device.n_qubits):
         i = row.get(q)
-        status = device.qubit_status[q] if i is None else fits.qubit_status[i]
+        status = device.qubit_status[q] if i is None else fits.qubit_status[i] if metrics.works[q] >= 0.5 else "not_working"
         out.append({
             "qubit": q, "works": round(float(metrics.works[q]), 6),
             "readout_error": _interval(fits.readout[i], fits.level) if i is not None else _nothing(fits.level),

@@ -27,7 +27,7 @@ def number(value: float | None, digits: int = 3) -> str:
     """
     if value is None or math.isnan(value):
         return "-"
-    if value == 0:
+    if abs(value) < 1e-11:  # nothing here is resolved that far
         return "0"
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return f"{mantissa}e{int(exponent)}"
@@ -53,7 +53,9 @@ def answer(summary: dict[str, Any]) -> str:
     error = f"mean C-NOT error {number(mean['best'])} ({level}: {number(mean['low'])} to {number(mean['high'])})"
     if mean["best"] is None:
         error = "no C-NOT error measured"
-    return f"{summary['device']['name']}: {size}, {error}. {_outcomes(summary['verdicts'])}"
+    failed = summary["cnot_error"]["failed_edges"]
+    caveat = f" {failed} pair{'s' if failed > 1 else ''} could not be fitted and {'are' if failed > 1 else 'is'} not in it." if failed else ""
+    return f"{summary['device']['name']}: {size}, {error}.{caveat} {_outcomes(summary['verdicts'])}"
 
 
 def _outcomes(verdicts: Sequence[dict[str, Any]]) -> str:
@@ -106,14 +108,14 @@ def _device_table(s: dict[str, Any]) -> Table:
         table.add_row("  true mean (simulator)", number(error["true_mean"]))
     table.add_row("  worst case of protocol", f"{number(error['systematic'][0])} to {number(error['systematic'][1])}")
     table.add_row("  median", span(error["median"]))
-    table.add_row("  best pair", span(error["best"]))
-    table.add_row("  worst pair", span(error["worst"]))
+    table.add_row("  best pair (picked)", span(error["best"]))
+    table.add_row("  worst pair (picked)", span(error["worst"]))
     for key, label in (("one_qubit_error", "one-qubit error, median"), ("readout_error", "readout error, median")):
         values = sorted(q[key]["best"] for q in s["qubits"] if q[key]["best"] is not None)
         table.add_row(label, number(values[len(values) // 2]) if values else "-")
     qpu = cost["estimated_qpu_seconds"]
     table.add_row("cost", f"{cost['circuits']:,} circuits, {cost['executions']:,} executions, about {qpu:,.0f} s on hardware")
-    table.add_row("wall time", f"{sum(cost['wall_seconds'].values()):.1f} s")
+    table.add_row("wall time of the stages", f"{sum(cost['wall_seconds'].values()):.1f} s")
     return table
 
 
@@ -162,7 +164,8 @@ def _disagreements(s: dict[str, Any]) -> list[Text]:
     for v in s["disagreements"]:
         change = ", ".join(f"{k} {w.replace('_', ' ')}" for k, w in v["interpretation"].items() if default.get(k) != w)
         groups.setdefault((change, _WORDS[v["outcome"]]), []).append(v["jurisdiction"])
-    return [Text(f"Read with {change}: {outcome} ({', '.join(where)}).", style="yellow") for (change, outcome), where in groups.items()]
+    why = {"systematics included": ": the worst case of the protocol reaches across a limit"}
+    return [Text(f"Read with {c}: {o} ({', '.join(where)}){why.get(c, '')}.", style="yellow") for (c, o), where in groups.items()]
 
 
 def render(summary: dict[str, Any], directory: str, *, worst: int = 5) -> RenderableType:
