@@ -5,8 +5,10 @@ import pytest
 from scipy import stats
 
 from qthreshold.fits import FittedErrors
-from qthreshold.metrics import make_metrics
+from qthreshold.identity import Interval
+from qthreshold.metrics import DeviceMetrics, make_metrics
 from qthreshold.recipe import Criteria
+from qthreshold.store import RunDirectory
 from reference.devices import device_of, line_device
 
 NORMAL = stats.norm.ppf(0.975)
@@ -263,3 +265,14 @@ def test_connected_never_exceeds_working():
         assert m.connected_working_qubits.best == len(m.members)
         assert (m.draw_qubits <= 8).all()
         assert np.isnan(m.mean.best) == (len(m.member_edges) == 0)
+
+
+def test_an_interval_without_ends_survives_storage(tmp_path):
+    device = device_of([(0, 1)], "cz", 2)
+    fits = fits_of(device, cnot=[2e-3])
+    m = make_metrics(device, fits, Criteria(), np.random.default_rng(1))
+    m = m.replace(mean=Interval(low=-np.inf, best=2e-3, high=np.inf, level=0.95))
+    directory = RunDirectory.create(tmp_path / "run")
+    directory.write_record("metrics.json", m, software={})
+    assert directory.read_record("metrics.json", DeviceMetrics) == m
+    assert m.mean.as_dict() == {"low": None, "best": 2e-3, "high": None, "level": 0.95}

@@ -232,7 +232,7 @@ def test_a_bad_data_sheet_is_an_input_error(change):
 
 
 def test_a_device_is_judged_by_its_own_calibration():
-    n, error, verdicts = workflow.judge_device("aer:tiny-5", as_of=datetime.date(2026, 1, 1))
+    n, error, _, verdicts = workflow.judge_device("aer:tiny-5", as_of=datetime.date(2026, 1, 1))
     with open_backend("aer:tiny-5") as backend:
         assert (n, error) == (5, pytest.approx(backend.device.edge_error.mean()))
     assert verdicts[0].interpretation.gate == "native"

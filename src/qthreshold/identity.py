@@ -24,7 +24,7 @@ R = typing.TypeVar("R", bound="Record")
 
 
 def canonical_json(value: Any) -> str:
-    """JSON text with sorted keys and no spaces; NaN and infinities become null.
+    """JSON text with sorted keys and no spaces; NaN becomes null, infinities become strings.
 
     Example:
         >>> canonical_json({"b": 1, "a": [float("nan"), 2.5]})
@@ -46,7 +46,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return _plain(value.item())
     if isinstance(value, float) and not math.isfinite(value):
-        return None
+        return None if math.isnan(value) else repr(value)
     return value
 
 

@@ -94,11 +94,12 @@ def make_metrics(device: Device, fits: FittedErrors, criteria: Criteria, rng: np
     inside = alive & member[:, edges[:, 0]] & member[:, edges[:, 1]]
     rows = np.flatnonzero(inside[0])
     missing, failed = _without_estimate(device, fits, member[0])
-    best, low, high, _ = mean_of_finite_set(fits.cnot[rows, 0], fits.cnot_error[rows], fits.cnot_dof[rows], rows.size + missing, level)
+    best, low, high, error = mean_of_finite_set(fits.cnot[rows, 0], fits.cnot_error[rows], fits.cnot_dof[rows], rows.size + missing, level)
     with np.errstate(invalid="ignore", divide="ignore"):
         draw_mean = np.where(inside, pair, 0.0).sum(axis=1) / inside.sum(axis=1)
     if rows.size and missing:
-        draw_mean = draw_mean + rng.standard_normal(_DRAWS) * _spread_of_missing(fits, rows, missing)
+        measured = (fits.cnot_error[rows] ** 2).sum() / rows.size**2  # the rest of the variance is that of the pairs without estimate
+        draw_mean = draw_mean + rng.standard_normal(_DRAWS) * np.sqrt(max(error**2 - measured, 0.0))
     draw_median = _row_median(np.where(inside, pair, np.nan))
     for q in np.flatnonzero(~works[1:].any(axis=0)):
         reason[q] = reason[q] or ("no working pair" if len(device.edges) else "the device has no pairs")
@@ -161,15 +162,6 @@ def _without_estimate(device: Device, fits: FittedErrors, member: Bools) -> tupl
     inside = usable[member[device.edges[usable]].all(axis=1)] if len(usable) else usable
     unknown = np.setdiff1d(inside, fits.edges[np.isfinite(fits.cnot[:, 0])])
     return unknown.size, np.intersect1d(unknown, fits.edges).size
-
-
-def _spread_of_missing(fits: FittedErrors, rows: npt.NDArray[np.int64], missing: int) -> float:
-    """Standard error that unmeasured pairs add to the mean (the second part in ``mean_of_finite_set``)."""
-    m = rows.size
-    if m < 2:
-        return 0.0
-    spread = max(float(fits.cnot[rows, 0].var(ddof=1) - np.mean(fits.cnot_error[rows] ** 2)), 0.0)
-    return float(np.sqrt(missing / (m + missing) * spread / m))
 
 
 def _row_median(values: Real) -> Real:

@@ -472,11 +472,11 @@ def judge(
 
 def judge_device(
     spec: str, *, confidence: float = 0.95, rules: Sequence[str] | None = None, as_of: datetime.date | None = None
-) -> tuple[int, float, list[Verdict]]:
+) -> tuple[int, float, int, list[Verdict]]:
     """Classify a device's own reported calibration: usable qubits that hang together, mean reported error of their pairs.
 
     Returns:
-        Number of connected usable qubits, mean reported native-gate error, and the verdicts.
+        Number of connected usable qubits, mean reported native-gate error, how many of their pairs report none, and the verdicts.
     """
     with open_backend(spec) as backend:
         device = backend.device
@@ -491,7 +491,7 @@ def judge_device(
         raise InputError(f"{device.name} reports no two-qubit error, so it cannot be judged without running circuits")
     n = int(member.sum())
     evidence = verdicts.data_sheet_evidence(n, error, None, None, _checked_confidence(confidence), Interpretation(context="unstated", gate="native"))
-    return n, error, _judge_all(evidence, rules, as_of)
+    return n, error, int(np.isnan(device.edge_error[inside]).sum()), _judge_all(evidence, rules, as_of)
 
 
 def _judge_all(evidence: verdicts.Evidence, rules: Sequence[str] | None, as_of: datetime.date | None) -> list[Verdict]:

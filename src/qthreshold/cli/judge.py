@@ -46,8 +46,9 @@ def judge(
 
             verdicts = list(workflow.judge_run(RunDirectory.open(directory), rules=ids, as_of=day, confidence=confidence).verdicts)
         elif device is not None:
-            n, error, verdicts = workflow.judge_device(device, confidence=level, rules=ids, as_of=day)
+            n, error, silent, verdicts = workflow.judge_device(device, confidence=level, rules=ids, as_of=day)
             head = f"{device} reports {n} connected usable qubits and a mean two-qubit gate error of {number(error)}; no circuits were run."
+            head += f" {silent} pairs report no error." if silent else ""
         else:
             if qubits is None or cnot_error is None:
                 raise InputError("--qubits and --cnot-error go together, for example --qubits 98 --cnot-error 7.9e-4")

@@ -28,7 +28,7 @@ Codes = npt.NDArray[np.str_]
 
 REASONS = {
     "ok": "",
-    "no_decay": "no decay seen: the error is an upper bound, longer sequences would resolve it",
+    "no_decay": "no decay seen: the error is not resolved from zero, longer sequences would resolve it",
     "too_fast": "the signal is gone before the second length: shorter sequences are needed",
     "poor_fit": "the points do not follow A p^m + B (drift, leakage or memory in the noise)",
     "no_data": "too few lengths hold data: two are needed, three where the asymptote is fitted too",
@@ -173,8 +173,9 @@ def interleaved_error(
     error, low, high = (-scale * np.expm1(-(delta + s * half)) for s in (0, -1, 1))
     p = np.exp(-rate)
     arms = [_decay_interval(fit, g, level) for g in (0, 1)]
-    bound = magesan_bound(p[:, 0], p[:, 1], dim)
     status = fit.status()
+    low_end = np.where((status == "no_decay")[:, None], np.stack([a[0] for a in arms], axis=1), p)  # p = 1 would promise too much
+    bound = magesan_bound(low_end[:, 0], low_end[:, 1], dim)
     nan = _nan_where(_rejected(status))
     return InterleavedError(
         error=nan(error), low=nan(low), high=nan(high),
