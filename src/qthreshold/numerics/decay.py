@@ -37,6 +37,7 @@ REASONS = {
 
 _REJECT = 1e-6  # a good curve is rejected about once in a million
 _STEPS = 60
+_QUICK_STEPS = 12
 _LOG_RATE = (np.log(1e-12), np.log(40.0))
 _QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # curves without information overflow, and end as NaN with a status
 
@@ -248,7 +249,13 @@ class _Data:
         if (x < 0).any() or (x > t).any():
             raise ValueError("survived must lie between 0 and shots in every cell")
         x, t = x.swapaxes(0, 1), t.swapaxes(0, 1)
-        return cls(m, x, t, x.sum(-1), t.sum(-1), asymptote)
+        ones = np.ones(x.shape[-1])
+        return cls(m, x, t, x @ ones, t @ ones, asymptote)
+
+    def rows(self, index: npt.NDArray[np.integer] | slice) -> "_Data":
+        """Some of the curves."""
+        x, t = self.survived[index], self.shots[index]
+        return _Data(self.lengths, x, t, self.total_survived[index], self.total_shots[index], self.asymptote)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +264,9 @@ class _Solution:
     b: Real  # (N,)
     data: _Data
     bread: Real  # (N, P, P) inverse Fisher information
-    meat: Real  # (N, L, P, P) score variance contributed by each length
-    meat_dof: Real  # (N, L)
+    slope: Real  # (N, G, L, P) change of the score per count
+    scatter: Real  # (N, L, G, G) covariance of the arms' counts at each length
+    scatter_dof: Real  # (N, L)
     chi2: Real
     dof: Ints
     misfit: npt.NDArray[np.bool_]
@@ -268,17 +276,29 @@ class _Solution:
         return self.theta.shape[1]
 
     def covariance(self) -> Real:
-        return self.bread @ self.meat.sum(axis=1) @ self.bread
+        """Sandwich covariance of the parameters, ``(N, P, P)``."""
+        lever = [self._lever(c) for c in np.eye(self.size)]
+        return np.stack([np.stack([self._spread(a, b).sum(axis=1) for b in lever], axis=1) for a in lever], axis=1)
 
     def variance(self, contrast: npt.ArrayLike) -> tuple[Real, Real]:
         """Variance and degrees of freedom of a linear combination of parameters, ``contrast`` (P,) or (N, P)."""
         c = np.broadcast_to(np.asarray(contrast, dtype=float), self.theta.shape)
-        lever = np.einsum("np,npq->nq", c, self.bread)
-        parts = np.einsum("np,nlpq,nq->nl", lever, self.meat, lever)
-        model = np.einsum("np,np->n", lever, c)
-        var, dof = parts.sum(axis=1), satterthwaite(parts, self.meat_dof)
+        lever = self._lever(c)
+        parts = self._spread(lever, lever)
+        model = np.einsum("np,npq,nq->n", c, self.bread, c)
+        var, dof = parts.sum(axis=1), satterthwaite(parts, self.scatter_dof)
         degenerate = var < 0.1 * model  # all sequences alike, as when every shot survived: no scatter to learn from
         return np.where(degenerate, model, var), np.where(degenerate, np.inf, dof)
+
+    def _lever(self, contrast: Real) -> Real:
+        """How much one more count in each cell moves a combination of parameters, ``(N, G, L)``."""
+        c = np.broadcast_to(contrast, self.theta.shape)
+        direction = np.einsum("np,npq->nq", c, self.bread)
+        return np.einsum("nq,nglq->ngl", direction, self.slope)
+
+    def _spread(self, a: Real, b: Real) -> Real:
+        """Covariance of two combinations contributed by each length, ``(N, L)``."""
+        return np.einsum("ngl,nlgh,nhl->nl", a, self.scatter, b)
 
     def status(self) -> Codes:
         d = self.data
@@ -350,6 +370,53 @@ def _start(data: _Data) -> Real:
 
 
 def _solve(data: _Data) -> _Solution:
+    theta, done = _score(data) if data.asymptote is not None else (np.zeros((len(data.survived), 3)), np.zeros(len(data.survived), dtype=bool))
+    rest = np.flatnonzero(~done)
+    if rest.size:
+        theta[rest] = _search(data.rows(rest))
+    return _summarize(data, theta)
+
+
+def _score(data: _Data) -> tuple[Real, npt.NDArray[np.bool_]]:
+    """Plain Fisher scoring from a log-linear start, in closed form: fast, and right for all but odd curves.
+
+    The information matrix couples the arms only through their common A, so one Schur complement solves it.
+
+    Returns:
+        Parameters ``(N, P)``, and which curves converged.
+    """
+    m, floor = data.lengths, data.asymptote or 0.0
+    t, y = data.total_shots, data.total_survived / np.maximum(data.total_shots, 1)
+    signal = np.maximum(y - floor, 0.02)
+    w = t * signal**2
+    log = np.log(signal)
+    s0, s1, s2, z0, z1 = w.sum(2), w @ m, w @ m**2, (w * log).sum(2), (w * log) @ m
+    rate = np.maximum((s1 * z0 - s0 * z1) / (s0 * s2 - s1**2), 1e-3 / max(m[-1], 1.0))
+    log_a = np.clip(((z0 + rate * s1) / s0).mean(axis=1), -3.0, 0.0)
+    log_rate = np.log(rate)
+    edge = 0.5 / (t + 1)
+    done = np.zeros(len(t), dtype=bool)
+    for _ in range(_QUICK_STEPS):
+        rate = np.exp(log_rate)
+        e = np.exp(log_a[:, None, None] - rate[:, :, None] * m)
+        model = np.clip(e + floor, edge, 1 - edge)
+        w = e / (model * (1 - model))
+        r, f = w * t * (y - e - floor), w * t * e
+        score_a, score = r.sum(axis=(1, 2)), -rate * (r @ m)
+        faa, fa, ff = f.sum(axis=(1, 2)), -rate * (f @ m), rate**2 * (f @ m**2)
+        step_a = (score_a - (fa * score / ff).sum(axis=1)) / (faa - (fa**2 / ff).sum(axis=1))
+        step = (score - fa * step_a[:, None]) / ff
+        log_a, log_rate = log_a + np.clip(step_a, -1.0, 1.0), log_rate + np.clip(step, -1.0, 1.0)
+        done = np.maximum(np.abs(step_a), np.abs(step).max(axis=1)) < 1e-9  # scoring converges fast: the next step is far smaller
+        if done.all():
+            break
+    theta = np.concatenate([log_a[:, None], log_rate], axis=1)
+    inside = (log_a < np.log(2.0)) & (log_rate > _LOG_RATE[0]).all(axis=1) & (log_rate < _LOG_RATE[1]).all(axis=1)
+    return theta, done & inside & np.isfinite(theta).all(axis=1)
+
+
+def _search(data: _Data) -> Real:
+    """Damped Fisher scoring from a grid start, which no curve can upset: parameters ``(N, P)``."""
     theta = _start(data)
     n, size = theta.shape
     low = np.full(size, _LOG_RATE[0])
@@ -363,7 +430,7 @@ def _solve(data: _Data) -> _Solution:
     for _ in range(_STEPS):
         if active.size == 0:
             break
-        part = _Data(data.lengths, data.survived[active], data.shots[active], data.total_survived[active], data.total_shots[active], data.asymptote)
+        part = data.rows(active)
         model, gradient = _design(part, theta[active])
         w = _weights(part, model)
         score = np.einsum("nglp,ngl->np", gradient, w * (part.total_survived - part.total_shots * model))
@@ -380,39 +447,66 @@ def _solve(data: _Data) -> _Solution:
         loss[active[better]] = trial_loss[better]
         damping[active] = np.where(better, np.maximum(damping[active] * 0.1, 1e-14), damping[active] * 10)
         active = active[~done]
-    return _summarize(data, theta)
+    return theta
+
+
+def _invert(fisher: Real) -> Real:
+    """Inverses of information matrices ``(N, P, P)``; pseudo-inverses where a curve says nothing about a parameter."""
+    size = fisher.shape[-1]
+    scale = 1 / np.sqrt(np.maximum(np.einsum("npp->np", fisher), 1e-300))
+    scaled = fisher * scale[:, :, None] * scale[:, None, :]
+    out = np.empty_like(scaled)
+    if size == 2:
+        det = 1 - scaled[:, 0, 1] ** 2
+        out[:, 0, 0] = out[:, 1, 1] = 1 / det
+        out[:, 0, 1] = out[:, 1, 0] = -scaled[:, 0, 1] / det
+    elif size == 3:
+        a, b, c = scaled[:, 0, 1], scaled[:, 0, 2], scaled[:, 1, 2]
+        det = 1 + 2 * a * b * c - a**2 - b**2 - c**2
+        cofactors = [[1 - c**2, b * c - a, a * c - b], [b * c - a, 1 - b**2, a * b - c], [a * c - b, a * b - c, 1 - a**2]]
+        for i in range(3):
+            for j in range(3):
+                out[:, i, j] = cofactors[i][j] / det
+    else:
+        det = np.zeros(len(out))
+    poor = np.flatnonzero(~(det > 1e-9))
+    if poor.size:
+        out[poor] = np.linalg.pinv(np.nan_to_num(scaled[poor]) + 1e-13 * np.eye(size), hermitian=True)
+    return out * scale[:, :, None] * scale[:, None, :]
 
 
 def _summarize(data: _Data, theta: Real) -> _Solution:
     size = theta.shape[1]
     model, gradient = _design(data, theta)
     w = _weights(data, model)
-    fisher = np.einsum("nglp,ngl,nglq->npq", gradient, w * data.total_shots, gradient)
-    scale = 1 / np.sqrt(np.maximum(np.einsum("npp->np", fisher), 1e-300))
-    scaled = fisher * scale[:, :, None] * scale[:, None, :] + 1e-13 * np.eye(size)
-    bread = np.linalg.pinv(scaled, hermitian=True) * scale[:, :, None] * scale[:, None, :]
+    slope = gradient * w[..., None]
+    counts = slope * data.total_shots[..., None]
+    bread = _invert(np.stack([np.stack([(counts[..., p] * gradient[..., q]).sum(axis=(1, 2)) for q in range(size)], -1) for p in range(size)], -1))
 
     mean = data.total_survived / np.maximum(data.total_shots, 1)
     residual = data.survived - data.shots * mean[..., None]  # scatter about the length's own mean
-    score = np.einsum("nglp,ngl,nglk->nlkp", gradient, w, residual)
-    present = (data.shots > 0).any(axis=1)
-    count = present.sum(axis=2)  # (N, L)
+    taken = data.shots > 0
+    whole = bool(taken.all())
+    per_arm = np.full(mean.shape, taken.shape[3]) if whole else taken.sum(axis=3)  # sequences, (N, G, L)
+    count = per_arm[:, 0] if whole else taken.any(axis=1).sum(axis=2)  # (N, L)
     inflate = np.where(count > 1, count / np.maximum(count - 1, 1), 0.0)
-    meat = inflate[:, :, None, None] * np.einsum("nlkp,nlkq->nlpq", score, score)
-    expected = np.einsum("nglp,ngl,nglq->nlpq", gradient, w * data.total_shots, gradient)
-    meat = np.where((count > 1)[:, :, None, None], meat, expected)  # one sequence: no scatter, binomial variance
-    meat_dof = np.where(count > 1, np.maximum(count - 1, 1), 1e9).astype(float)
+    square = np.einsum("nglk,nhlk->nlgh", residual, residual)
+    scatter = square * inflate[:, :, None, None]
+    binomial = np.einsum("ngl,gh->nlgh", data.total_shots / w, np.eye(w.shape[1]))
+    scatter = np.where((count > 1)[:, :, None, None], scatter, binomial)  # one sequence: no scatter, binomial variance
+    scatter_dof = np.where(count > 1, np.maximum(count - 1, 1), 1e9).astype(float)
 
-    per_arm = (data.shots > 0).sum(axis=3)  # (N, G, L)
-    scatter = (w[..., None] * residual**2 / np.maximum(data.shots, 1)).sum(axis=3)
     freedom = np.maximum(per_arm - 1, 0)
-    pooled = scatter.sum(axis=(1, 2)) / np.maximum(freedom.sum(axis=(1, 2)), 1)
-    spread = np.maximum(np.where(freedom > 0, scatter / np.maximum(freedom, 1), 0.0), np.maximum(pooled, 1.0)[:, None, None])
+    if whole and data.shots.min(initial=1) == data.shots.max(initial=1):
+        per_shot = w * np.einsum("nlgg->ngl", square) / data.shots.max(initial=1)
+    else:
+        per_shot = w * np.einsum("nglk,nglk,nglk->ngl", residual, residual, 1 / np.maximum(data.shots, 1))
+    pooled = per_shot.sum(axis=(1, 2)) / np.maximum(freedom.sum(axis=(1, 2)), 1)
+    spread = np.maximum(np.where(freedom > 0, per_shot / np.maximum(freedom, 1), 0.0), np.maximum(pooled, 1.0)[:, None, None])
     chi2 = (w * data.total_shots * (mean - model) ** 2 / spread).sum(axis=(1, 2))
-    points = (data.total_shots > 0).sum(axis=(1, 2))
-    dof = np.maximum(points - size, 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        tail = special.fdtrc(np.maximum(dof, 1), np.maximum(freedom.sum(axis=(1, 2)), 1), chi2 / np.maximum(dof, 1))
-    misfit = (dof > 0) & (tail < _REJECT)
+    dof = np.maximum((data.total_shots > 0).sum(axis=(1, 2)) - size, 0)
+    misfit = (dof > 0) & (chi2 > dof)  # nothing milder can be rejected, so the costly test is for these alone
+    odd = np.flatnonzero(misfit)
+    misfit[odd] = special.fdtrc(dof[odd], np.maximum(freedom[odd].sum(axis=(1, 2)), 1), chi2[odd] / dof[odd]) < _REJECT
     b = np.full(len(theta), data.asymptote) if data.asymptote is not None else theta[:, -1].copy()
-    return _Solution(theta, b, data, bread, meat, meat_dof, chi2, dof, misfit)
+    return _Solution(theta, b, data, bread, slope, scatter, scatter_dof, chi2, dof, misfit)
