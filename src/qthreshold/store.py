@@ -127,7 +127,9 @@ class RunDirectory:
             return
         buffer = io.BytesIO()
         text = np.frombuffer(json.dumps(envelope, sort_keys=True).encode(), dtype=np.uint8)
-        np.savez_compressed(buffer, allow_pickle=False, header=text, **{f"array.{k}": v for k, v in arrays.items()})
+        if any(v.dtype.hasobject for v in arrays.values()):  # numpy before 2.2 cannot be told to refuse them
+            raise ValueError(f"{name}: arrays of Python objects cannot be stored")
+        np.savez_compressed(buffer, header=text, **{f"array.{k}": v for k, v in arrays.items()})
         self._write(name, buffer.getvalue())
 
     def read_record(self, name: str, cls: type[R]) -> R:
