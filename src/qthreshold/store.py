@@ -129,7 +129,8 @@ class RunDirectory:
         text = np.frombuffer(json.dumps(envelope, sort_keys=True).encode(), dtype=np.uint8)
         if any(v.dtype.hasobject for v in arrays.values()):  # numpy before 2.2 cannot be told to refuse them
             raise ValueError(f"{name}: arrays of Python objects cannot be stored")
-        np.savez_compressed(buffer, header=text, **{f"array.{k}": v for k, v in arrays.items()})
+        content: dict[str, Any] = {"header": text, **{f"array.{k}": v for k, v in arrays.items()}}
+        np.savez_compressed(buffer, **content)
         self._write(name, buffer.getvalue())
 
     def read_record(self, name: str, cls: type[R]) -> R:
