@@ -51,7 +51,7 @@ app.add_typer(backends.app, name="backends")
 app.add_typer(rules.app, name="rules")
 
 
-def run_command() -> None:
+def run_command() -> int:
     """Run the command line. Mistakes in the usage are one line on stderr, like all others."""
     try:
         code = app(standalone_mode=False)
@@ -65,4 +65,4 @@ def run_command() -> None:
             command = getattr(getattr(error, "ctx", None), "command_path", "qthreshold")
             print(f"qthreshold: {' '.join(error.format_message().split()).rstrip('.')}; see '{command} --help'.", file=sys.stderr)
         code = 2
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
