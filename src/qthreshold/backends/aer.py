@@ -200,16 +200,24 @@ def _main_hidden() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits, here and for good in the processes started meanwhile: one that is still importing would print a traceback."""
-    if not hasattr(signal, "pthread_sigmask"):
+    """Ctrl-C waits, here and for good in the processes started meanwhile: one that is still importing would print a traceback.
+
+    The mask is what new processes inherit; other threads, such as those of linear algebra, are outside it, so the handler waits too.
+    """
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
         yield
         return
     resource_tracker.ensure_running()  # starting it later would undo the mask
+    came: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _start_worker() -> None:

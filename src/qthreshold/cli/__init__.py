@@ -1,6 +1,5 @@
 """The command line: ``qthreshold COMMAND``. Heavy modules are imported only by the command that needs them."""
 
-import os
 import sys
 
 __all__ = ["main"]
@@ -16,8 +15,8 @@ def main() -> None:
         code = run_command()
     except KeyboardInterrupt:
         code = _INTERRUPTED
-    if code == _INTERRUPTED:  # at once: CPython can still end by the signal if it came while a module was being made
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    if code == _INTERRUPTED:
+        # CPython remembers an interrupt that came inside an exec (namedtuples and dataclasses are made by it) and would end by
+        # the signal instead of this code, handled or not; another exec makes it forget.
+        exec("")
     sys.exit(code)
