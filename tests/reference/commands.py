@@ -1,6 +1,7 @@
 """The real command line in a subprocess, and the files that its tests feed it."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -84,10 +85,10 @@ def here(args, monkeypatch, capsys):
 
 
 def start(*args, cwd=None):
-    """Start a command in a process group of its own."""
+    """Start a command in a process group of its own, with Ctrl-C as in a terminal (a background job would ignore it)."""
     return subprocess.Popen(
         command(*args), cwd=cwd, env=plain_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
-        start_new_session=True,
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
 
 
