@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from qthreshold.identity import Interval, Record
+from qthreshold.identity import Interval, Record, parts
 from qthreshold.metrics import DeviceMetrics
 from qthreshold.numerics.intervals import normal_half_width, normal_quantiles
 from qthreshold.rulebook import Band, Instrument, Interpretation, short
@@ -97,7 +97,7 @@ class Verdicts(Record):
 
 def interpretation_dict(i: Interpretation) -> dict[str, str]:
     """The JSON form of an interpretation."""
-    return {name: getattr(i, name) for name in ("aggregate", "infidelity", "context", "gate", "register", "systematics")}
+    return parts(i)[0]
 
 
 def measured_evidence(metrics: DeviceMetrics, interpretation: Interpretation, level: float) -> Evidence:

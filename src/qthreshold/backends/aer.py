@@ -36,7 +36,7 @@ from qthreshold.datafiles import resolved
 from qthreshold.device import Device
 from qthreshold.errors import BackendError
 from qthreshold.numerics import channels
-from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan
+from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, seed_rng
 from qthreshold.ticket import Ticket
 
 __all__ = ["AerBackend", "noise_model", "simulate"]
@@ -174,8 +174,7 @@ class AerBackend:
 
 def _rng(plan: Plan, ticket: Ticket, target: int, purpose: int) -> np.random.Generator:
     """Independent streams through SeedSequence: Aer's own streams for consecutive seeds overlap (Qiskit/qiskit-aer#1916)."""
-    key = (2, int(plan.circuit_experiment[ticket.first]), target, ticket.number, purpose)
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy=plan.seed, spawn_key=key)))
+    return seed_rng(plan.seed, 2, int(plan.circuit_experiment[ticket.first]), target, ticket.number, purpose)
 
 
 def _cores() -> int:
