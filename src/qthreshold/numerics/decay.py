@@ -19,8 +19,9 @@ import numpy.typing as npt
 from scipy import special
 
 from qthreshold.numerics.intervals import satterthwaite, student_t
+from qthreshold.numerics.rates import magesan_bound
 
-__all__ = ["REASONS", "DecayFit", "InterleavedError", "fit_decays", "interleaved_error", "magesan_bound"]
+__all__ = ["REASONS", "REJECTED", "DecayFit", "InterleavedError", "fit_decays", "interleaved_error", "magesan_bound"]
 
 Real = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -34,6 +35,9 @@ REASONS = {
     "no_data": "too few lengths hold data: two are needed, three where the asymptote is fitted too",
 }
 """Status codes of a fit and their one-line reasons. Curves with ``too_fast``, ``poor_fit`` and ``no_data`` are NaN."""
+
+REJECTED = ("too_fast", "poor_fit", "no_data")
+"""Status codes of curves without an estimate."""
 
 _REJECT = 1e-6  # a good curve is rejected about once in a million
 _STEPS = 60
@@ -188,23 +192,6 @@ def interleaved_error(
     )  # fmt: skip
 
 
-def magesan_bound(p_ref: npt.ArrayLike, p_int: npt.ArrayLike, dim: int = 4) -> Real:
-    """Worst-case distance between the interleaved estimate and the true gate error (plain interleaved RB).
-
-    Args:
-        p_ref: Decay parameter of the reference arm, shape ``(...)``.
-        p_int: Decay parameter of the interleaved arm.
-        dim: Dimension d.
-
-    Returns:
-        E of arXiv:1203.4550, eq. (5), in average gate infidelity, shape ``(...)``.
-    """
-    r, i = np.asarray(p_ref, dtype=float), np.asarray(p_int, dtype=float)
-    first = (dim - 1) / dim * (np.abs(r - i / r) + (1 - r))
-    second = 2 * (dim**2 - 1) * (1 - r) / (r * dim**2) + 4 * np.sqrt(1 - r) * np.sqrt(dim**2 - 1) / r
-    return np.minimum(first, second)
-
-
 def _decay_interval(fit: "_Solution", arm: int, level: float) -> tuple[Real, Real]:
     """Interval of p of one arm, symmetric in -log p, which is at least 0."""
     var, dof = fit.variance(np.eye(fit.size)[1 + arm])
@@ -214,7 +201,7 @@ def _decay_interval(fit: "_Solution", arm: int, level: float) -> tuple[Real, Rea
 
 
 def _rejected(status: Codes) -> npt.NDArray[np.bool_]:
-    return np.isin(status, ("too_fast", "poor_fit", "no_data"))
+    return np.isin(status, REJECTED)
 
 
 def _nan_where(bad: npt.NDArray[np.bool_]):  # type: ignore[no-untyped-def]
