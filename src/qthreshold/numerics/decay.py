@@ -40,7 +40,7 @@ REASONS = {
     "no_decay": "no decay seen: the error is not resolved from zero, longer sequences would resolve it",
     "too_fast": "the signal is gone before the second length: shorter sequences are needed",
     "poor_fit": "the points do not follow A p^m + B (drift, leakage or memory in the noise)",
-    "asymptote_shifted": "the decay does not end where a random final Pauli puts it (leakage or drift): its end was fitted too, so the interval is wider",
+    "asymptote_shifted": "the decay does not end at 1/d (leakage or drift): its end was fitted too, so the interval is wider",
     "drift": "results change in the course of the run: the error is a mean over that time",
     "no_data": "too few lengths hold data: two are needed, three where the asymptote is fitted too",
 }
@@ -305,9 +305,7 @@ def _integers(values: npt.ArrayLike, name: str) -> npt.NDArray[np.integer]:
         return array
     if array.dtype.kind == "f" and np.isnan(array).any():
         raise ValueError(f"{name} must be counts, got NaN at {tuple(np.argwhere(np.isnan(array))[0].tolist())}; give missing cells 0 shots")
-    raise ValueError(
-        f"{name} must be counts of an integer type, got {array.dtype} (a survival probability alone does not say how many shots it is of)"
-    )
+    raise ValueError(f"{name} must be counts of an integer type, got {array.dtype} (a probability alone does not say of how many shots)")
 
 
 def _check_range(survived: npt.NDArray[np.integer], shots: npt.NDArray[np.integer], uniform: int | None) -> None:
@@ -370,7 +368,7 @@ def _moments(data: Arranged, rows: slice, asymptote: float | None) -> _Moments:
     x -= t * (total / np.maximum(totals.shots, 1))[:, None]
     share = x / np.maximum(t, 1)
     used = t > 0
-    taken = used.any(axis=0)
+    taken = np.asarray(used.any(axis=0))
     runs = _runs_z(share.sum(axis=0) > 0, taken)
     return _Moments(totals, used.sum(axis=1).astype(float), taken.sum(axis=0).astype(float), _products(x), (x * share).sum(axis=1), runs)
 
@@ -426,12 +424,11 @@ def _fit(data: Arranged, *, asymptote: float | None, level: float, ratios: Seque
         raise ValueError(f"confidence level must lie between 0 and 1, got {level}")
     n, cells = len(data.survived[0]), len(data.survived) * int(np.prod(data.survived[0].shape[1:]))
     size = max(_BLOCK_CELLS // max(cells, 1), 64)
-    parts = [_fit_block(_moments(data, slice(i, i + size), asymptote), level, ratios, 1 - (asymptote or 0.0)) for i in range(0, max(n, 1), size)]
-    return (
-        parts[0]
-        if len(parts) == 1
-        else JointFit(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(JointFit)})
-    )
+    scale = 1 - (asymptote or 0.0)
+    parts = [_fit_block(_moments(data, slice(i, i + size), asymptote), level, ratios, scale) for i in range(0, max(n, 1), size)]
+    if len(parts) == 1:
+        return parts[0]
+    return JointFit(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in dataclasses.fields(JointFit)})
 
 
 def _fit_block(moments: _Moments, level: float, ratios: Sequence[tuple[int, int]], scale: float) -> JointFit:

@@ -21,8 +21,8 @@ def student_t(dof: npt.ArrayLike, level: float) -> Real:
     The quantile is smooth in 1/dof, so one Chebyshev series for each level replaces an inversion for each value; it agrees with
     the inversion to 1e-9.
     """
-    dof = np.maximum(np.asarray(dof, dtype=float), 1.0)
-    return np.asarray(np.exp(chebyshev.chebval(2 / dof - 1, _log_t_series(float(level)))), dtype=float)
+    x = 2 / np.maximum(np.asarray(dof, dtype=float), 1.0) - 1
+    return np.asarray(np.exp(chebyshev.chebval(x, _log_t_series(float(level)))))
 
 
 @functools.lru_cache(maxsize=64)
@@ -32,7 +32,8 @@ def _log_t_series(level: float) -> Real:
     def log_t(x: Real) -> Real:
         return np.asarray(np.log(special.stdtrit(2 / np.maximum(x + 1, 2e-9), (1 + level) / 2)))
 
-    return np.asarray(chebyshev.chebinterpolate(log_t, 28), dtype=float)
+    series: Real = chebyshev.chebinterpolate(log_t, 28)  # type: ignore[type-var]  # numpy's stub wants a scalar function, its code an array's
+    return series
 
 
 def normal_quantiles(size: int) -> Real:
