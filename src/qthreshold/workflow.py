@@ -254,7 +254,7 @@ def _check_connected(stated: int | None, device: Device, decays: Path) -> None:
         return
     joined = int(_usable_component(device).sum())
     if not joined <= stated <= HIGHEST_QUBIT:
-        raise InputError(f"--connected {stated} is not accepted; from {joined}, as many as pairs in {decays} connect, to {HIGHEST_QUBIT} is")
+        raise InputError(f"--connected {stated} is not accepted; a number from {joined} (joined by the pairs in {decays}) to {HIGHEST_QUBIT} is")
 
 
 def measured_elsewhere(directory: RunDirectory) -> bool:

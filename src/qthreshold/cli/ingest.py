@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from qthreshold.cli.common import AsOf, Json, Quiet, Rules, guarded, parse_day, parse_rules, show, show_json
+from qthreshold.cli.common import AsOf, Json, Progress, Quiet, Rules, guarded, parse_day, parse_rules, show, show_json
 from qthreshold.cli.run import Confidence
 
 __all__ = ["ingest"]
@@ -44,6 +44,10 @@ def ingest(
         summary = workflow.ingest(
             directory, decays, name=name, connected=connected, confidence=confidence, rules=parse_rules(rules), as_of=parse_day(as_of)
         ).summary()
+        counted, working = (int(summary[key]["best"]) for key in ("connected_working_qubits", "working_qubits"))
+        if connected is None and counted < working:
+            hint = f"the pairs of {decays} join {counted} of {working} working qubits; if the machine joins more, state how many with --connected"
+            Progress(not quiet).say(hint)
         if json:
             show_json(summary)
         elif not quiet:
