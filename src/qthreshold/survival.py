@@ -6,7 +6,8 @@ a length apart, ``survived`` how many of its ``shots`` gave the expected outcome
 that nobody reads (an arm, a flag) may change what the rows mean.
 
 The asymptote is not fitted but 1/d, 1/2 for a qubit and 1/4 for a pair. That holds where a random final Pauli, or an equal
-share of every expected outcome, made readout errors average out; curves that end elsewhere are found by the fit's own test.
+share of every expected outcome, made readout errors average out. Curves that end higher are estimated too low, and the fit's
+own test finds them only where lengths and shots resolve the tail.
 
 References:
     E. Magesan, J. M. Gambetta, J. Emerson, arXiv:1009.3639 (RB). R. Harper et al., arXiv:1901.00535 (random final Pauli).

@@ -225,7 +225,7 @@ def ingest(
     terms = _Terms.checked(confidence, rules, as_of)
     data = read_bytes(decays, "decay table")
     table = _parse_table(data, str(decays))
-    device = survival_device(table, decays.stem if name is None else name, decays.name)
+    device = survival_device(table, name or decays.stem, decays.name)
     _check_connected(connected, device, decays)
     plan = survival_plan(table, device)
     directory = RunDirectory.create(out)
