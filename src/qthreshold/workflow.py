@@ -53,6 +53,7 @@ DEFAULT_BACKEND = "aer:heron-133"
 DEFAULT_RECIPE = "default"
 
 _TABLE = "decays:"  # in place of a backend spec in the header of a run whose survival counts were measured elsewhere; its file follows
+_UNSTATED = Interpretation(context="unstated", estimate="unstated", connected="unstated")  # of numbers on a data sheet
 _METRICS_STREAM = 3  # spawn key of the draws behind the metrics; 0 to 2 belong to plan and simulation
 
 
@@ -546,9 +547,6 @@ def run(
     return report(directory)
 
 
-_STATED = Interpretation(context="unstated", estimate="unstated", connected="unstated")  # of numbers from elsewhere
-
-
 def judge(
     *, qubits: int, cnot_error: float, low: float | None = None, high: float | None = None, confidence: float = 0.95,
     rules: Sequence[str] | None = None, as_of: datetime.date | None = None,
@@ -572,7 +570,7 @@ def judge(
         'met'
     """
     try:
-        evidence = verdicts.data_sheet_evidence(qubits, cnot_error, low, high, confidence, _STATED)
+        evidence = verdicts.data_sheet_evidence(qubits, cnot_error, low, high, confidence, _UNSTATED)
     except ValueError as error:
         raise InputError(str(error)) from None
     return _judge_all(evidence, rules, as_of)
@@ -594,7 +592,7 @@ def judge_device(
     if np.isnan(error):
         raise InputError(f"{device.name} reports no two-qubit error, so it cannot be judged without running circuits")
     n = int(member.sum())
-    evidence = verdicts.data_sheet_evidence(n, error, None, None, _checked_confidence(confidence), _STATED.replace(gate="native"))
+    evidence = verdicts.data_sheet_evidence(n, error, None, None, _checked_confidence(confidence), _UNSTATED.replace(gate="native"))
     return n, error, int(np.isnan(device.edge_error[inside]).sum()), _judge_all(evidence, rules, as_of)
 
 
