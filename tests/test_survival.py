@@ -95,6 +95,8 @@ def test_damaged_text_is_a_table_or_an_input_error_in_one_line(rows, data):
         (HEAD + "3-3,1,0,90,100\n", "line 2, qubits: '3-3' is not accepted; a pair has two different qubits"),
         (HEAD + "0-1-2,1,0,90,100\n", "line 2, qubits: '0-1-2' .* a qubit such as 3 or a pair such as 0-1"),
         (HEAD + "q0,1,0,90,100\n", "line 2, qubits: 'q0'"), (HEAD + "100001,1,0,9,10\n", "line 2, qubits: '100001' .* from 0 to 100000"),
+        (HEAD + "9" * 30 + ",1,0,9,10\n", "line 2, qubits: '9{30}' .* from 0 to 100000"),
+        (HEAD + "9" * 5000 + ",1,0,9,10\n", "line 2, qubits: '9{40}"),
         (HEAD + PAIR + "1-0,30,0,60,100\n", "line 4: pair 0-1, length 30, sample 0 was given in line 3"),
         (HEAD + "5,1,0,90,100\n5,1,1,90,100\n", r"line 2: qubit 5 has shots at one length only \(1\); two lengths are needed"),
         (HEAD + PAIR + "2,1,0,0,0\n2,9,0,0,0\n", "line 4: qubit 2 has no shots; two lengths are needed"),

@@ -156,7 +156,7 @@ def _number(text: str, where: str, highest: int = _HIGHEST_NUMBER, of: str = "")
 
 def _target(text: str, where: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split("-")]
-    if len(parts) > 2 or not all(re.fullmatch("[0-9]{1,18}", part) for part in parts):
+    if len(parts) > 2 or not all(re.fullmatch("[0-9]{1,400}", part) for part in parts):
         raise InputError(f"{where}: {_shown(text)} is not accepted; a qubit such as 3 or a pair such as 0-1 is")
     target = tuple(sorted(int(part) for part in parts))
     if target[-1] > HIGHEST_QUBIT:

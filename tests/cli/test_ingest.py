@@ -179,6 +179,7 @@ def test_a_stated_number_of_qubits_is_labelled_and_judged(call, tmp_path):
 def test_an_upper_estimate_above_the_limit_is_said_not_to_prove_it(call, tmp_path):
     (tmp_path / "zones.csv").write_text(zones(3e-3))
     out = " ".join(call("ingest", "run", "--decays", "zones.csv", "--connected", 150).out.split())
+    assert "No entry is met by this estimate." in out
     assert "Read with systematics included: undetermined (United States, European Union): an upper estimate; the C-NOT error itself may be" in out
     summary = summary_of(tmp_path / "run")
     assert {v["outcome"] for v in summary["verdicts"]} == {"not_met"}

@@ -58,9 +58,10 @@ def answer(summary: dict[str, Any]) -> str:
     error = f"{kind} {number(mean['best'])} ({level}: {number(mean['low'])} to {number(mean['high'])})"
     if mean["best"] is None:
         error = "no C-NOT error measured"
+    by = " by this estimate" if _is_upper(summary) and summary["disagreements"] else ""
     failed = summary["cnot_error"]["failed_edges"]
     caveat = f" {failed} pair{'s' if failed > 1 else ''} could not be fitted and {'are' if failed > 1 else 'is'} not in it." if failed else ""
-    return f"{summary['device']['name']}: {size}, {error}.{caveat} {_outcomes(summary['verdicts'])}"
+    return f"{summary['device']['name']}: {size}, {error}.{caveat} {_outcomes(summary['verdicts'], by)}"
 
 
 def _is_upper(summary: dict[str, Any]) -> bool:
@@ -71,7 +72,7 @@ def _stated(summary: dict[str, Any]) -> str:
     return " (stated, not measured)" if summary["connected"] == "stated" else ""
 
 
-def _outcomes(verdicts: Sequence[dict[str, Any]]) -> str:
+def _outcomes(verdicts: Sequence[dict[str, Any]], by: str) -> str:
     met = [f"{v['entry']} ({v['jurisdiction']})" for v in verdicts if v["outcome"] == "met"]
     open_ = [f"{v['entry']} ({v['jurisdiction']})" for v in verdicts if v["outcome"] == "undetermined"]
     missed = [v for v in verdicts if v["outcome"] == "not_met"]
@@ -81,7 +82,7 @@ def _outcomes(verdicts: Sequence[dict[str, Any]]) -> str:
     if open_:
         out.append(f"Cannot tell yet: {', '.join(open_)}.")
     if missed:
-        out.append("No entry is met." if len(missed) == len(verdicts) else f"Not met: {', '.join(v['jurisdiction'] for v in missed)}.")
+        out.append(f"No entry is met{by}." if len(missed) == len(verdicts) else f"Not met{by}: {', '.join(v['jurisdiction'] for v in missed)}.")
     return " ".join(out) or "No instrument gives a verdict."
 
 
