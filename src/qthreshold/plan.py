@@ -175,15 +175,15 @@ def make_plan(device: Device, recipe: Recipe, seed: int, block_element: Mapping[
         dense = _is_dense(device, usable, two.pairs_per_qubit)
         qubit_layer = graphs.color_layers(qubits[:, None], device.edges[usable], device.n_qubits, 0 if dense else one.spacing)
     of_qubits, of_edges = one_qubit_schedule(device, recipe, qubits), two_qubit_schedule(device, recipe, edges)
-    steps = len(qubits) * one.sequences * int(of_qubits.lengths.sum()) + len(edges) * two.sequences * int(of_edges.lengths.sum())
+    steps = len(qubits) * of_qubits.steps + len(edges) * of_edges.steps
     if steps > MOST_STEPS:
         raise ValueError(
             f"the recipe asks for {steps:,} random Cliffords, more than a plan can hold ({MOST_STEPS:,}); take shorter lengths or fewer sequences"
         )
     builder = _Builder(device, seed, two.protocol == "padded")
     builder.readout(qubits, recipe.readout.patterns, recipe.readout.shots)
-    builder.one_qubit(qubits, qubit_layer, of_qubits, one.sequences)
-    builder.two_qubit(edges, edge_layer, of_edges, two.sequences, {g: block_element[g] for g in set(device.gate)})
+    builder.one_qubit(qubits, qubit_layer, of_qubits)
+    builder.two_qubit(edges, edge_layer, of_edges, {g: block_element[g] for g in set(device.gate)})
     return Plan(
         device_id=device.id, recipe=recipe.model_dump(mode="json", by_alias=True), seed=seed,
         one_qubit_lengths=of_qubits.lengths, two_qubit_lengths=of_edges.lengths, qubits=qubits, edges=edges, n_edges_usable=len(usable),
@@ -243,9 +243,9 @@ class _Builder:
         for k in range(patterns if len(qubits) else 0):
             self._circuit(READOUT, REFERENCE, 0, 0, k, shots, qubits, np.zeros(len(qubits)), element[k], bits[k])
 
-    def one_qubit(self, qubits: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], schedule: Schedule, samples: int) -> None:
+    def one_qubit(self, qubits: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], schedule: Schedule) -> None:
         blocks = []
-        for i, m in enumerate(schedule.lengths.tolist()):
+        for i, (m, samples) in enumerate(zip(schedule.lengths.tolist(), schedule.sequences.tolist(), strict=True)):
             rng = seed_rng(self.seed, 0, ONE_QUBIT, i)
             drawn = cliffords.sample(1, (len(qubits), samples, m), rng)
             total = cliffords.pauli(np.zeros((len(qubits), samples), dtype=int), 1)
@@ -253,20 +253,19 @@ class _Builder:
                 total = cliffords.compose(total, drawn[:, :, step], 1)
             final, expected = _finish(total, 1, rng)
             start = self._steps(drawn.reshape(-1), np.zeros((drawn.size, 2), dtype=np.uint8), m, drawn.shape[:2])
-            blocks.append((m, int(schedule.shots[i]), start, [(final, expected)]))
-        self._arrange(ONE_QUBIT, qubits, layer, samples, blocks)
+            blocks.append((start, [(final, expected)]))
+        self._arrange(ONE_QUBIT, qubits, layer, schedule, blocks)
 
     def two_qubit(
         self,
         edges: npt.NDArray[np.int64],
         layer: npt.NDArray[np.int64],
         schedule: Schedule,
-        samples: int,
         block: Mapping[str, int],
     ) -> None:
         interleaved = np.array([block[self.device.gate[e]] for e in edges], dtype=np.int64)[:, None]
         blocks = []
-        for i, m in enumerate(schedule.lengths.tolist()):
+        for i, (m, samples) in enumerate(zip(schedule.lengths.tolist(), schedule.sequences.tolist(), strict=True)):
             rng = seed_rng(self.seed, 0, TWO_QUBIT, i)
             shape = (len(edges), samples, m)
             drawn = cliffords.sample(2, shape, rng)
@@ -284,8 +283,8 @@ class _Builder:
             ends = [_finish(t, 2, rng) for t in totals]
             layers = (code[..., 0] + 6 * code[..., 1]).astype(np.uint8)
             start = self._steps(drawn.reshape(-1), layers.reshape(-1, 2), m, shape[:2])
-            blocks.append((m, int(schedule.shots[i]), start, ends))
-        self._arrange(TWO_QUBIT, edges, layer, samples, blocks)
+            blocks.append((start, ends))
+        self._arrange(TWO_QUBIT, edges, layer, schedule, blocks)
 
     def _steps(self, drawn: npt.NDArray[np.uint16], paddings: npt.NDArray[np.uint8], m: int, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
         start = self.n_steps + m * np.arange(int(np.prod(shape))).reshape(shape)
@@ -294,15 +293,17 @@ class _Builder:
         self.n_steps += len(drawn)
         return start
 
-    def _arrange(self, experiment: int, targets: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], samples: int, blocks: list[Any]) -> None:
-        """Layer by layer, sample by sample; the arms of a sequence are neighbours, in alternating order."""
+    def _arrange(self, experiment: int, targets: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], schedule: Schedule, blocks: list[Any]) -> None:
+        """Layer by layer; the sequences of every length spread evenly over time; the arms of a sequence neighbours, in alternating order."""
+        cells = [((k + 0.5) / count, i, k) for i, count in enumerate(schedule.sequences.tolist()) for k in range(count)]
         for g in range(int(layer.max(initial=-1)) + 1):
             members = np.flatnonzero(layer == g)
-            for k in range(samples):
-                for i, (m, shots, start, ends) in enumerate(blocks):
-                    arms = list(enumerate(ends))
-                    for arm, (final, expected) in arms if (k + i) % 2 == 0 else reversed(arms):
-                        self._circuit(experiment, arm, g, m, k, shots, targets[members], start[members, k], final[members, k], expected[members, k])
+            for _, i, k in sorted(cells):
+                start, ends = blocks[i]
+                arms = list(enumerate(ends))
+                for arm, (final, expected) in arms if (k + i) % 2 == 0 else reversed(arms):
+                    what = (experiment, arm, g, int(schedule.lengths[i]), k, int(schedule.shots[i]))
+                    self._circuit(*what, targets[members], start[members, k], final[members, k], expected[members, k])
 
     def _circuit(self, experiment: int, arm: int, layer: int, length: int, sample: int, shots: int,
                  targets: npt.ArrayLike, start: npt.ArrayLike, final: npt.ArrayLike, expected: npt.ArrayLike) -> None:  # fmt: skip

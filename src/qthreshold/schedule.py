@@ -1,4 +1,4 @@
-"""Schedule: the lengths of each experiment and the shots at each, from the recipe and what the device reports."""
+"""Schedule: the lengths of each experiment, the sequences and shots at each, from the recipe and what the device reports."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qthreshold.device import Device
-from qthreshold.numerics.design import Setup, optimal_lengths
+from qthreshold.numerics.design import Design, Setup, optimal_lengths
 from qthreshold.recipe import OneQubit, Recipe, TwoQubit
 
 __all__ = ["Schedule", "StepSeconds", "one_qubit_schedule", "step_seconds", "two_qubit_schedule"]
@@ -21,14 +21,21 @@ _GATES_PER_STEP = 1.5  # in a two-qubit Clifford
 _SPREAD = 2.0  # factor by which a reported error is taken to be wrong either way: pairs that run at the same time are worse than alone
 _OUTLIER = 50.0  # a target so many times worse than the median is still fitted: one that is not keeps the verdict open
 _FEWEST_SHOTS = 50  # per sequence, unless the recipe asks for fewer
+_BALANCED = 4  # sequences balance the outcomes of two qubits in multiples of this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Lengths of an experiment, increasing, and shots per sequence at each; int64 ``(L,)``."""
+    """Lengths of an experiment, increasing, with the sequences at each and the shots of each sequence; int64 ``(L,)``."""
 
     lengths: Ints
+    sequences: Ints
     shots: Ints
+
+    @property
+    def steps(self) -> int:
+        """Steps of all sequences of one target."""
+        return int(self.lengths @ self.sequences)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +100,26 @@ def _schedule(wanted: OneQubit | TwoQubit, setup: Setup, error: Real, reference:
         design = optimal_lengths(
             error, reference_error=reference, setup=setup, spread=_SPREAD, outlier=_OUTLIER, least=wanted.fewest_lengths, longest=wanted.longest
         )
-        shots = np.rint(wanted.shots * design.lengths.size * design.shares).astype(np.int64)
-        return Schedule(lengths=design.lengths, shots=np.maximum(shots, min(_FEWEST_SHOTS, wanted.shots)))
+        return _shared(wanted, design)
     if isinstance(wanted.lengths, list):
         lengths = np.array(wanted.lengths, dtype=np.int64)
     else:
         step = error + reference if len(setup.step) == 2 else error
         lengths = _multiples(wanted, setup.dim / (setup.dim - 1) * float(np.median(step)) if step.size else 1.0)
-    return Schedule(lengths=lengths, shots=np.full(lengths.size, wanted.shots, dtype=np.int64))
+    return Schedule(lengths=lengths, sequences=np.full_like(lengths, wanted.sequences), shots=np.full_like(lengths, wanted.shots))
+
+
+def _shared(wanted: OneQubit | TwoQubit, design: Design) -> Schedule:
+    """As many sequences and shots as the recipe asks for on average, shared as the design says.
+
+    A share goes to sequences before shots: under coherent noise the shots of one sequence are alike, and more of them teach little.
+    """
+    count = design.lengths.size
+    sequences = np.maximum(_BALANCED * np.rint(design.shares * wanted.sequences * count / _BALANCED), min(_BALANCED, wanted.sequences))
+    shots = np.rint(design.shares * wanted.sequences * wanted.shots * count / sequences)
+    return Schedule(
+        lengths=design.lengths, sequences=sequences.astype(np.int64), shots=np.maximum(shots, min(_FEWEST_SHOTS, wanted.shots)).astype(np.int64)
+    )
 
 
 def _multiples(wanted: OneQubit | TwoQubit, rate: float) -> Ints:
