@@ -26,7 +26,7 @@ class _Sequences(Schema):
         default=None,
         description="numbers of Cliffords; optimal: from the Fisher information, with unequal shots; left out: multiples of the expected decay",
     )
-    fewest_lengths: Annotated[int, Field(ge=2, le=20)] = Field(default=4, description="optimal lengths: at least so many")
+    fewest_lengths: Annotated[int, Field(ge=2, le=20)] = Field(default=4, description="of optimal lengths")
     length_factors: Annotated[list[Annotated[float, Field(ge=0, le=10)]], Field(min_length=2)] = Field(
         default=[0.0, 0.05, 0.35, 1.0], description="lengths in units of 1/(1-p), p from the reported errors; 0 gives one Clifford"
     )
