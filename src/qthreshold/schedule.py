@@ -9,7 +9,7 @@ from qthreshold.device import Device
 from qthreshold.numerics.design import Design, Setup, optimal_lengths
 from qthreshold.recipe import OneQubit, Recipe, TwoQubit
 
-__all__ = ["Schedule", "StepSeconds", "one_qubit_schedule", "step_seconds", "two_qubit_schedule"]
+__all__ = ["Schedule", "StepSeconds", "expected_errors", "one_qubit_schedule", "step_seconds", "two_qubit_schedule"]
 
 Real = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -81,12 +81,20 @@ def two_qubit_schedule(device: Device, recipe: Recipe, edges: Ints) -> Schedule:
         edges: Rows of ``device.edges`` that are measured, ``(M,)``.
     """
     two, seconds = recipe.two_qubit, step_seconds(device, padded=recipe.two_qubit.protocol == "padded")
-    gate = _known(device.edge_error[edges], _UNKNOWN_EDGE_ERROR)
-    pulse = _known(device.qubit_error, _UNKNOWN_QUBIT_ERROR)[device.edges[edges]].mean(axis=1) if len(edges) else gate
     setup = Setup(
         overhead=device.repetition_delay + seconds.readout, step=(seconds.reference, seconds.interleaved), coherence=_COHERENCE, shots=two.shots
     )
-    return _schedule(two, setup, gate + pulse, _GATES_PER_STEP * gate + _PULSES_PER_STEP * pulse)
+    return _schedule(two, setup, *expected_errors(device, edges))
+
+
+def expected_errors(device: Device, edges: Ints) -> tuple[Real, Real]:
+    """Average gate infidelity of the C-NOT and of the reference step of each pair, from what the device reports, ``(M,)`` each.
+
+    Where a pair reports nothing, or that it is out of order, the median of the rest stands in.
+    """
+    gate = _known(device.edge_error[edges], _UNKNOWN_EDGE_ERROR)
+    pulse = _known(device.qubit_error, _UNKNOWN_QUBIT_ERROR)[device.edges[edges]].mean(axis=1) if len(edges) else gate
+    return gate + pulse, _GATES_PER_STEP * gate + _PULSES_PER_STEP * pulse
 
 
 def _mean(reported: Real) -> float:
