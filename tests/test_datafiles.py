@@ -97,6 +97,8 @@ CASES = {
     "negative spacing": (HEAD + "[one_qubit]\nspacing = -1\n", 4, "one_qubit.spacing", "-1"),
     "lengths fall": (HEAD + "[two_qubit]\nlengths = [5, 2]\n", 4, "two_qubit.lengths", "must increase"),
     "lengths repeat": (HEAD + "[two_qubit]\nlengths = [2, 2]\n", 4, "two_qubit.lengths", "must increase"),
+    "unknown lengths": (HEAD + '[two_qubit]\nlengths = "best"\n', 4, "two_qubit.lengths", "list or .*'optimal'.*'best'"),
+    "no room for lengths": (HEAD + '[two_qubit]\nlengths = "optimal"\nlongest = 3\n', 3, "two_qubit", "longest = 3 leaves no room for 4 lengths"),
     "one length": (HEAD + "[two_qubit]\nlengths = [2]\n", 4, "two_qubit.lengths", "at least 2"),
     "all factors zero": (HEAD + "[two_qubit]\nlength_factors = [0.0, 0.0]\n", 4, "two_qubit.length_factors", "above 0"),
     "negative length": (HEAD + "[two_qubit]\nlengths = [-1, 2]\n", 4, "two_qubit.lengths.0", "-1"),

@@ -324,3 +324,63 @@ def test_default_recipe_plans_every_shipped_kind_of_device(name):
     plan = make_plan(device, load_named("circuits", "default", Recipe, "recipe"), 1, dict.fromkeys(native.NATIVE_UNITARY, native.CNOT))
     assert len(plan.qubits) == device.n_qubits
     assert len(plan.edges) == (4 * 28 if name == "ions-56" else len(device.edges))
+
+
+def optimal_recipe(**two_qubit):
+    return small_recipe(**({"lengths": "optimal", "sequences": 8, "shots": 100, "fewest_lengths": 3} | two_qubit))
+
+
+def cells_of(plan):
+    """Circuits of each two-qubit length: rows of length, sequences, shots."""
+    two = circuits_of(plan, TWO_QUBIT)
+    two = two[(plan.circuit_layer[two] == 0) & (plan.circuit_arm[two] == REFERENCE)]
+    m = plan.circuit_length[two]
+    return np.array([(q, (m == q).sum(), np.unique(plan.circuit_shots[two[m == q]]).item()) for q in plan.two_qubit_lengths])
+
+
+def test_optimal_lengths_share_out_what_the_recipe_asks_for():
+    plan = small_plan(DEVICE, optimal_recipe())
+    lengths, sequences, shots = cells_of(plan).T
+    assert lengths[0] == 1
+    assert sequences.sum() == pytest.approx(8 * len(lengths), abs=4 * len(lengths) / 2)
+    assert sequences @ shots == pytest.approx(8 * 100 * len(lengths), rel=0.1)
+    assert (sequences % 4 == 0).all()
+    assert (shots >= 50).all()
+    assert sequences[-1] > sequences[0]
+    assert small_plan(DEVICE, optimal_recipe()).id == plan.id
+
+
+def test_optimal_lengths_follow_the_errors_of_all_pairs_and_the_cost_of_waiting():
+    longest = lambda **changes: small_plan(line_device("cz", **changes), optimal_recipe()).two_qubit_lengths[-1]  # noqa: E731
+    usual = longest()
+    assert longest(edge_error=np.full(4, 1e-3), qubit_error=np.full(5, 1e-4)) > 3 * usual
+    assert longest(repetition_delay=1e-7) < usual
+    assert longest(edge_error=[5e-3, 1e-2, 2e-2, 3e-2]) < usual
+    assert longest(edge_error=[5e-3, np.nan, np.nan, 5e-3]) == usual  # unknown: like the rest
+    assert longest(edge_error=np.full(4, np.nan), qubit_error=np.full(5, np.nan)) == usual  # nothing known: ordinary values
+
+
+def test_optimal_lengths_reach_a_pair_fifty_times_worse():
+    plan = small_plan(line_device("cz", edge_error=np.full(4, 2e-3), qubit_error=np.full(5, 2e-4)), optimal_recipe(fewest_lengths=4))
+    rate = 4 / 3 * (2.5 * 2e-3 + 6.5 * 2e-4) * 50
+    assert plan.two_qubit_lengths[0] == 1
+    assert 0.73 * np.exp(-rate * plan.two_qubit_lengths[1]) > 0.03
+
+
+def test_sequences_of_every_length_are_spread_over_the_layer():
+    plan = small_plan(DEVICE, optimal_recipe(sequences=16))
+    two = circuits_of(plan, TWO_QUBIT)
+    two = two[plan.circuit_layer[two] == 0]
+    place = np.arange(len(two)) / len(two)
+    for m in plan.two_qubit_lengths:
+        assert place[plan.circuit_length[two] == m].mean() == pytest.approx(0.5, abs=0.05)
+        arms = plan.circuit_arm[two][plan.circuit_length[two] == m][::2]
+        assert (arms == REFERENCE).sum() == (arms == INTERLEAVED).sum()
+
+
+def test_optimal_lengths_of_qubits_and_of_nothing():
+    recipe = small_recipe(one_qubit={"lengths": "optimal", "sequences": 4, "shots": 100})
+    plan = small_plan(DEVICE, recipe)
+    assert plan.one_qubit_lengths.size >= 4
+    assert plan.one_qubit_lengths[-1] > 300
+    assert small_plan(device_of([], [], 3), optimal_recipe()).n_circuits > 0

@@ -22,6 +22,7 @@ from qthreshold.device import Device
 from qthreshold.identity import Record
 from qthreshold.numerics import cliffords, graphs
 from qthreshold.recipe import Recipe
+from qthreshold.schedule import Schedule, one_qubit_schedule, step_seconds, two_qubit_schedule
 
 __all__ = [
     "INTERLEAVED",
@@ -51,9 +52,6 @@ PADDING_CODES = np.array([0, 0, 1, 1, 2, 3, 4, 5], dtype=np.uint8)
 
 PADDING_PAULI = np.array([0, 2, 1, 1, 3, 3])
 """The Pauli (bit 0 is X, bit 1 is Z) behind each padding I Z X+ X- Y+ Y-."""
-
-_UNKNOWN_EDGE_ERROR, _UNKNOWN_QUBIT_ERROR = 5e-3, 5e-4  # where the device reports nothing: ordinary values of 2026
-_PULSES_PER_STEP = 5.5  # of both qubits: about 3.5 in a two-qubit Clifford, 2 in the padding
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -179,22 +177,19 @@ def make_plan(device: Device, recipe: Recipe, seed: int, block_element: Mapping[
     else:
         dense = _is_dense(device, usable, two.pairs_per_qubit)
         qubit_layer = graphs.color_layers(qubits[:, None], device.edges[usable], device.n_qubits, 0 if dense else one.spacing)
-    e1 = _typical(device.qubit_error[qubits], _UNKNOWN_QUBIT_ERROR)
-    e2 = _typical(device.edge_error[edges], _UNKNOWN_EDGE_ERROR)
-    one_lengths = _lengths(one.lengths, one.length_factors, one.longest, 2 * 0.83 * e1)
-    two_lengths = _lengths(two.lengths, two.length_factors, two.longest, 4 / 3 * (2.5 * e2 + (_PULSES_PER_STEP + 1) * e1))
-    steps = len(qubits) * one.sequences * int(one_lengths.sum()) + len(edges) * two.sequences * int(two_lengths.sum())
+    of_qubits, of_edges = one_qubit_schedule(device, recipe, qubits), two_qubit_schedule(device, recipe, edges)
+    steps = len(qubits) * of_qubits.steps + len(edges) * of_edges.steps
     if steps > MOST_STEPS:
         raise ValueError(
             f"the recipe asks for {steps:,} random Cliffords, more than a plan can hold ({MOST_STEPS:,}); take shorter lengths or fewer sequences"
         )
     builder = _Builder(device, seed, two.protocol == "padded")
     builder.readout(qubits, recipe.readout.patterns, recipe.readout.shots)
-    builder.one_qubit(qubits, qubit_layer, one_lengths, one.sequences, one.shots)
-    builder.two_qubit(edges, edge_layer, two_lengths, two.sequences, two.shots, {g: block_element[g] for g in set(device.gate)})
+    builder.one_qubit(qubits, qubit_layer, of_qubits)
+    builder.two_qubit(edges, edge_layer, of_edges, {g: block_element[g] for g in set(device.gate)})
     return Plan(
         device_id=device.id, recipe=recipe.model_dump(mode="json", by_alias=True), seed=seed,
-        one_qubit_lengths=one_lengths, two_qubit_lengths=two_lengths, qubits=qubits, edges=edges, n_edges_usable=len(usable),
+        one_qubit_lengths=of_qubits.lengths, two_qubit_lengths=of_edges.lengths, qubits=qubits, edges=edges, n_edges_usable=len(usable),
         context=_context(device, edges, edge_layer),
         **builder.arrays(),
     )  # fmt: skip
@@ -242,20 +237,6 @@ def _edges_and_layers(
     return (edges, np.arange(len(edges))) if spacing == "isolated" else (edges, layer)
 
 
-def _typical(errors: npt.NDArray[np.float64], default: float) -> float:
-    known = errors[np.isfinite(errors) & (errors < 0.5)]
-    return float(np.median(known)) if known.size else default
-
-
-def _lengths(given: list[int] | None, factors: list[float], longest: int, rate: float) -> npt.NDArray[np.int64]:
-    """Lengths as given, or as multiples of 1 / rate with rate the expected 1 - p per step."""
-    if given is not None:
-        return np.array(given, dtype=np.int64)
-    unit = min(1 / max(rate, 1e-12), longest / max(factors))
-    lengths = sorted({max(1, round(f * unit)) for f in factors})
-    return np.array(lengths if len(lengths) > 1 else [1, 2], dtype=np.int64)
-
-
 class _Builder:
     """Collects circuits and units in execution order."""
 
@@ -275,11 +256,9 @@ class _Builder:
         for k in range(patterns if len(qubits) else 0):
             self._circuit(READOUT, REFERENCE, 0, 0, k, shots, qubits, np.zeros(len(qubits)), element[k], bits[k])
 
-    def one_qubit(
-        self, qubits: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], samples: int, shots: int
-    ) -> None:
+    def one_qubit(self, qubits: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], schedule: Schedule) -> None:
         blocks = []
-        for i, m in enumerate(lengths.tolist()):
+        for i, (m, samples) in enumerate(zip(schedule.lengths.tolist(), schedule.sequences.tolist(), strict=True)):
             rng = seed_rng(self.seed, 0, ONE_QUBIT, i)
             drawn = cliffords.sample(1, (len(qubits), samples, m), rng)
             total = cliffords.pauli(np.zeros((len(qubits), samples), dtype=int), 1)
@@ -288,21 +267,19 @@ class _Builder:
             expected = _outcomes(len(qubits), samples, 1, rng)
             final = _finish(total, expected, 1, rng)
             start = self._steps(drawn.reshape(-1), np.zeros((drawn.size, 2), dtype=np.uint8), m, drawn.shape[:2])
-            blocks.append((m, start, [(final, expected)]))
-        self._arrange(ONE_QUBIT, qubits, layer, samples, shots, blocks)
+            blocks.append((start, [(final, expected)]))
+        self._arrange(ONE_QUBIT, qubits, layer, schedule, blocks)
 
     def two_qubit(
         self,
         edges: npt.NDArray[np.int64],
         layer: npt.NDArray[np.int64],
-        lengths: npt.NDArray[np.int64],
-        samples: int,
-        shots: int,
+        schedule: Schedule,
         block: Mapping[str, int],
     ) -> None:
         interleaved = np.array([block[self.device.gate[e]] for e in edges], dtype=np.int64)[:, None]
         blocks = []
-        for i, m in enumerate(lengths.tolist()):
+        for i, (m, samples) in enumerate(zip(schedule.lengths.tolist(), schedule.sequences.tolist(), strict=True)):
             rng = seed_rng(self.seed, 0, TWO_QUBIT, i)
             shape = (len(edges), samples, m)
             drawn = cliffords.sample(2, shape, rng)
@@ -321,8 +298,8 @@ class _Builder:
             ends = [(_finish(t, outcome, 2, rng), outcome) for t in totals]
             layers = (code[..., 0] + 6 * code[..., 1]).astype(np.uint8)
             start = self._steps(drawn.reshape(-1), layers.reshape(-1, 2), m, shape[:2])
-            blocks.append((m, start, ends))
-        self._arrange(TWO_QUBIT, edges, layer, samples, shots, blocks)
+            blocks.append((start, ends))
+        self._arrange(TWO_QUBIT, edges, layer, schedule, blocks)
 
     def _steps(self, drawn: npt.NDArray[np.uint16], paddings: npt.NDArray[np.uint8], m: int, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
         start = self.n_steps + m * np.arange(int(np.prod(shape))).reshape(shape)
@@ -331,17 +308,17 @@ class _Builder:
         self.n_steps += len(drawn)
         return start
 
-    def _arrange(
-        self, experiment: int, targets: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], samples: int, shots: int, blocks: list[Any]
-    ) -> None:
-        """Layer by layer, sample by sample; the arms of a sequence are neighbours, in alternating order."""
+    def _arrange(self, experiment: int, targets: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], schedule: Schedule, blocks: list[Any]) -> None:
+        """Layer by layer; the sequences of every length spread evenly over time; the arms of a sequence neighbours, in alternating order."""
+        cells = [((k + 0.5) / count, i, k) for i, count in enumerate(schedule.sequences.tolist()) for k in range(count)]
         for g in range(int(layer.max(initial=-1)) + 1):
             members = np.flatnonzero(layer == g)
-            for k in range(samples):
-                for i, (m, start, ends) in enumerate(blocks):
-                    arms = list(enumerate(ends))
-                    for arm, (final, expected) in arms if (k + i) % 2 == 0 else reversed(arms):
-                        self._circuit(experiment, arm, g, m, k, shots, targets[members], start[members, k], final[members, k], expected[members, k])
+            for _, i, k in sorted(cells):
+                start, ends = blocks[i]
+                arms = list(enumerate(ends))
+                for arm, (final, expected) in arms if (k + i) % 2 == 0 else reversed(arms):
+                    what = (experiment, arm, g, int(schedule.lengths[i]), k, int(schedule.shots[i]))
+                    self._circuit(*what, targets[members], start[members, k], final[members, k], expected[members, k])
 
     def _circuit(self, experiment: int, arm: int, layer: int, length: int, sample: int, shots: int,
                  targets: npt.ArrayLike, start: npt.ArrayLike, final: npt.ArrayLike, expected: npt.ArrayLike) -> None:  # fmt: skip
@@ -381,12 +358,9 @@ def plan_cost(plan: Plan, device: Device) -> PlanCost:
     Device time = executions x (repetition delay + circuit duration) + one job overhead for each layer, which is what is
     submitted at once; durations from the reported gate durations, zero where nothing is reported.
     """
-    pulse = float(np.nanmean(device.pulse_duration)) if np.isfinite(device.pulse_duration).any() else 0.0
-    gate = float(np.nanmean(device.edge_duration)) if np.isfinite(device.edge_duration).any() else 0.0
-    read = float(np.nanmean(device.readout_duration)) if np.isfinite(device.readout_duration).any() else 0.0
-    two = 1.5 * gate + 2.5 * pulse + (2 * pulse if plan.padded else 0.0)
-    step = np.choose(plan.circuit_experiment, [0.0, 0.83 * pulse, two]) + (plan.circuit_arm == INTERLEAVED) * (gate + 2 * pulse)
-    duration = plan.circuit_length * step + read
+    step = step_seconds(device, padded=plan.padded)
+    per_step = np.array([[0.0, 0.0], [step.one_qubit, step.one_qubit], [step.reference, step.interleaved]])
+    duration = plan.circuit_length * per_step[plan.circuit_experiment, plan.circuit_arm] + step.readout
     executions = int(plan.circuit_shots.sum())
     seconds = float((plan.circuit_shots * (device.repetition_delay + duration)).sum()) + device.job_overhead * (len(plan.layer_starts) - 1)
     return PlanCost(

@@ -1,6 +1,6 @@
 """Recipe: what to measure and how thoroughly. Read from ``circuits/*.toml``."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pydantic
 from pydantic import Field
@@ -22,9 +22,11 @@ class Readout(Schema):
 
 
 class _Sequences(Schema):
-    lengths: Annotated[list[Length], Field(min_length=2)] | None = Field(
-        default=None, description="numbers of Cliffords; left out: from the expected error"
+    lengths: Annotated[list[Length], Field(min_length=2)] | Literal["optimal"] | None = Field(
+        default=None,
+        description="numbers of Cliffords; optimal: from the Fisher information, with unequal shots; left out: multiples of the expected decay",
     )
+    fewest_lengths: Annotated[int, Field(ge=2, le=20)] = Field(default=4, description="of optimal lengths")
     length_factors: Annotated[list[Annotated[float, Field(ge=0, le=10)]], Field(min_length=2)] = Field(
         default=[0.0, 0.05, 0.35, 1.0], description="lengths in units of 1/(1-p), p from the reported errors; 0 gives one Clifford"
     )
@@ -32,7 +34,7 @@ class _Sequences(Schema):
     sequences: Annotated[int, Field(ge=2, le=100_000)] = Field(
         default=12, description="random sequences per length; a multiple of 4 balances the outcomes"
     )
-    shots: Shots = 300
+    shots: Shots = Field(default=300, description="per sequence and arm; the mean over the lengths where these are optimal")
     spacing: Annotated[int, Field(ge=0)] | Literal["isolated"] = Field(
         default=1, description="targets run at the same time only if farther apart than this; isolated: one at a time"
     )
@@ -46,10 +48,16 @@ class _Sequences(Schema):
 
     @pydantic.field_validator("lengths")
     @classmethod
-    def _increasing(cls, value: list[int] | None) -> list[int] | None:
-        if value is not None and sorted(set(value)) != value:
+    def _increasing(cls, value: list[int] | str | None) -> list[int] | str | None:
+        if isinstance(value, list) and sorted(set(value)) != value:
             raise ValueError("lengths must increase")
         return value
+
+    @pydantic.model_validator(mode="after")
+    def _room(self) -> Self:
+        if self.lengths == "optimal" and self.fewest_lengths > self.longest:
+            raise ValueError(f"longest = {self.longest} leaves no room for {self.fewest_lengths} lengths")
+        return self
 
 
 class OneQubit(_Sequences):

@@ -191,9 +191,12 @@ def test_order_of_collection_does_not_matter(tmp_path):
     assert run_all(backend, plan, tickets).id == run_all(backend, plan, tickets[::-1]).id
 
 
-def test_every_circuit_gets_its_shots_and_unmeasured_qubits_read_zero(tmp_path):
+@pytest.mark.parametrize("lengths", [[0, 1, 3], "optimal"])
+def test_every_circuit_gets_its_shots_and_unmeasured_qubits_read_zero(lengths, tmp_path):
     backend = backend_of(tmp_path)
-    plan = small_plan(backend.device, small_recipe(readout={"shots": 33}, one_qubit={"shots": 7}, shots=11))
+    recipe = small_recipe(readout={"shots": 33}, one_qubit={"shots": 7}, lengths=lengths, shots=90, longest=40, sequences=8)
+    plan = small_plan(backend.device, recipe)
+    assert lengths != "optimal" or np.unique(plan.circuit_shots[plan.circuit_experiment == TWO_QUBIT]).size > 1
     counts = run_all(backend, plan)
     np.testing.assert_array_equal(np.bincount(counts.circuit, counts.count), plan.circuit_shots)
     bits = unpack_bits(counts.bits, 5)

@@ -56,7 +56,7 @@ class Task:
     n_qubits: int
     lengths: npt.NDArray[np.int64]  # (J,)
     arms: npt.NDArray[np.int8]  # (J,)
-    shots: int
+    shots: npt.NDArray[np.int64]  # (J,)
     cliffords: list[npt.NDArray[np.uint16]]
     paddings: list[npt.NDArray[np.uint8]]
     final: npt.NDArray[np.uint16]  # (J,)
@@ -64,7 +64,7 @@ class Task:
     block: Real  # (16, 16), or (0, 0)
     readout: Real
     padded: bool
-    seed: int
+    seeds: npt.NDArray[np.int64]  # one for each number of shots
 
 
 class AerBackend:
@@ -151,7 +151,7 @@ class AerBackend:
     def task(self, plan: Plan, ticket: Ticket, target: int, units: npt.NDArray[np.int64]) -> Task:
         """Everything that a worker needs for one target."""
         circuits = plan.unit_circuit[units]
-        lengths = plan.circuit_length[circuits]
+        lengths, shots = plan.circuit_length[circuits], plan.circuit_shots[circuits]
         two = plan.circuit_experiment[ticket.first] == TWO_QUBIT
         spans = [slice(s, s + m) for s, m in zip(plan.unit_start[units].tolist(), lengths.tolist(), strict=True)]
         noise = self.noise
@@ -166,9 +166,9 @@ class AerBackend:
             readout = channels.readout_flip(noise.p1_given_0[target], noise.p0_given_1[target])
         return Task(
             target=target, n_qubits=2 if two else 1, lengths=lengths, arms=plan.circuit_arm[circuits],
-            shots=int(plan.circuit_shots[ticket.first]), cliffords=[plan.cliffords[s] for s in spans],
+            shots=shots, cliffords=[plan.cliffords[s] for s in spans],
             paddings=[plan.paddings[s] for s in spans], final=plan.unit_final[units], channels=pair, block=block,
-            readout=readout, padded=plan.padded, seed=int(_rng(plan, ticket, target, 0).integers(2**62)),
+            readout=readout, padded=plan.padded, seeds=_rng(plan, ticket, target, 0).integers(2**62, size=np.unique(shots).size),
         )  # fmt: skip
 
 
@@ -240,13 +240,15 @@ def simulate(task: Task) -> npt.NDArray[np.int64]:
     """
     circuits = [merged_circuit(m, task.n_qubits, measured=True) for m in merged_channels(task)]
     simulator = AerSimulator(method="density_matrix", max_parallel_threads=1, fusion_enable=False)
-    result = simulator.run(circuits, shots=task.shots, seed_simulator=task.seed).result()
-    if not result.success:
-        raise BackendError(f"Aer failed on target {task.target}: {result.status}")
     out = np.zeros((len(circuits), 2**task.n_qubits), dtype=np.int64)
-    for row, entry in zip(out, result.results, strict=True):
-        for outcome, count in entry.data.counts.items():
-            row[int(outcome, 16)] = count
+    for shots, seed in zip(np.unique(task.shots).tolist(), task.seeds.tolist(), strict=True):  # Aer runs equal numbers of shots together
+        mine = np.flatnonzero(task.shots == shots)
+        result = simulator.run([circuits[i] for i in mine], shots=shots, seed_simulator=seed).result()
+        if not result.success:
+            raise BackendError(f"Aer failed on target {task.target}: {result.status}")
+        for row, entry in zip(mine, result.results, strict=True):
+            for outcome, count in entry.data.counts.items():
+                out[row, int(outcome, 16)] = count
     return out
 
 
