@@ -234,38 +234,53 @@ class Layers:
         return cls(np.stack(noisy), np.stack(element).astype(np.int64), draws)
 
 
-def sequence_survival(model: PairModel, layers: Layers, readout: Real, m: int, samples: int, rng: np.random.Generator) -> tuple[Real, Real]:
-    """Exact survival probabilities of random sequences of one length, the two arms of a sequence with equal Cliffords and paddings.
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """Random sequences of one length: Cliffords and layers between, ``(m, n)``; Z part of the final Pauli by arm, outcome, ``(2, n, 4)``."""
+
+    elements: npt.NDArray[np.uint16]
+    layers: npt.NDArray[np.int64]
+    signs: npt.NDArray[np.int64]
+
+    @classmethod
+    def draw(cls, layers: Layers, m: int, n: int, rng: np.random.Generator) -> "Sequences":
+        """Uniformly, as a plan draws them."""
+        elements, between = np.empty((m, n), dtype=np.uint16), np.empty((m, n), dtype=np.int64)
+        for step in range(m):
+            elements[step] = cliffords.sample(2, n, rng)
+            between[step] = layers.draws[rng.integers(layers.draws.size, size=n)]
+        signs = np.stack([np.stack([rng.integers(4, size=n) for _ in range(4)], axis=1) for _ in range(2)])
+        return cls(elements, between, signs)
+
+
+def sequence_survival(model: PairModel, layers: Layers, readout: Real, sequences: Sequences) -> tuple[Real, Real]:
+    """Exact survival probabilities of sequences in both arms.
 
     Args:
         model: The pair; its block must be the compiled C-NOT.
         layers: :meth:`Layers.of` this model.
         readout: Channel of the readout, ``(16, 16)``.
-        m: Number of Cliffords.
-        samples: Number of sequences.
-        rng: Source of randomness.
+        sequences: n of them.
 
     Returns:
-        Survival by expected outcome 00, 10, 01, 11, ``(2, samples, 4)``: each outcome has a final Pauli of its own, merged into the
-        inverse. And survival without readout error and with a noiseless inverse, whose mean is :func:`mean_ideal_end`, ``(2, samples)``.
+        Survival by expected outcome 00, 10, 01, 11, ``(2, n, 4)``: each outcome has a final Pauli of its own, merged into the
+        inverse. And survival without readout error and with a noiseless inverse, whose mean is :func:`mean_ideal_end`, ``(2, n)``.
     """
-    states = np.zeros((samples, 16, 2))
+    n = sequences.elements.shape[1]
+    states = np.zeros((n, 16, 2))
     states[:, [0, 3, 12, 15]] = 1.0  # both qubits in the ground state
-    totals = [cliffords.pauli(np.zeros(samples, dtype=int), 2) for _ in (0, 1)]
-    for _ in range(m):
-        g = cliffords.sample(2, samples, rng)
-        j = layers.draws[rng.integers(layers.draws.size, size=samples)]
+    totals = [cliffords.pauli(np.zeros(n, dtype=int), 2) for _ in (0, 1)]
+    for g, j in zip(sequences.elements, sequences.layers, strict=True):
         states = model.elements[g] @ states
         for arm in (0, 1):
             states[..., arm] = (layers.noisy[arm, j] @ states[..., arm, None])[..., 0]
             totals[arm] = cliffords.compose(cliffords.compose(totals[arm], g, 2), layers.element[arm, j], 2)
-    by_outcome, plain = np.empty((2, samples, 4)), np.empty((2, samples))
+    by_outcome, plain = np.empty((2, n, 4)), np.empty((2, n))
     for arm in (0, 1):
         v, back = states[..., arm, None], cliffords.inverse(totals[arm], 2)
         plain[arm] = _agreement(model.ideal_elements[back] @ v, 0)
         for outcome in range(4):
-            sign = rng.integers(4, size=samples)  # the Z part of the final Pauli, which no measurement sees
-            final = cliffords.compose(back, cliffords.pauli(outcome | sign << 2, 2), 2)
+            final = cliffords.compose(back, cliffords.pauli(outcome | sequences.signs[arm, :, outcome] << 2, 2), 2)
             by_outcome[arm, :, outcome] = _agreement(readout @ (model.elements[final] @ v), outcome)
     return by_outcome, plain
 
@@ -296,7 +311,7 @@ def mean_ideal_end(model: PairModel, lengths: npt.ArrayLike, *, padded: bool) ->
 def mean_survival(model: PairModel, lengths: npt.ArrayLike, samples: int, rng: np.random.Generator, *, padded: bool) -> Real:
     """Mean survival without readout error over random sequences, reference and interleaved arm, by Monte Carlo, ``(2, L)``."""
     layers = Layers.of(model, padded=padded)
-    runs = [sequence_survival(model, layers, np.eye(16), m, samples, rng)[0] for m in np.asarray(lengths).tolist()]
+    runs = [sequence_survival(model, layers, np.eye(16), Sequences.draw(layers, m, samples, rng))[0] for m in np.asarray(lengths).tolist()]
     return np.stack([r.mean(axis=(1, 2)) for r in runs], axis=1)
 
 

@@ -92,7 +92,7 @@ class Source:
         rng = np.random.default_rng([list(FAMILIES).index(self.family), round(1e9 * self.error), m])
         layers = exact.Layers.of(self.model, padded=True)
         sizes = [min(_CHUNK, self.size - i) for i in range(0, self.size, _CHUNK)]
-        parts = [exact.sequence_survival(self.model, layers, self.readout, m, n, rng) for n in sizes]
+        parts = [exact.sequence_survival(self.model, layers, self.readout, exact.Sequences.draw(layers, m, n, rng)) for n in sizes]
         survival, plain = np.concatenate([p[0] for p in parts], axis=1), np.concatenate([p[1] for p in parts], axis=1)
         wanted = exact.mean_ideal_end(self.model, [m], padded=True)[:, 0]
         return np.clip(survival + _shift(survival.mean(axis=2), plain, wanted)[:, None, None], 0.0, 1.0)
