@@ -39,9 +39,9 @@ def test_survival_of_sequences_is_that_of_the_same_circuits_of_a_plan() -> None:
     layers = exact.Layers.of(source.model, padded=True)
     for i, m in enumerate(two["lengths"]):
         for arm in (0, 1):
-            circuit = plan.unit_circuit
-            rows = np.flatnonzero((plan.circuit_experiment[circuit] == TWO_QUBIT) & (plan.circuit_arm[circuit] == arm) & (plan.circuit_length[circuit] == m))
-            rows = rows[np.argsort(plan.circuit_sample[circuit[rows]])]
+            circuits = np.flatnonzero((plan.circuit_experiment == TWO_QUBIT) & (plan.circuit_arm == arm) & (plan.circuit_length == m))
+            rows = np.flatnonzero(np.isin(plan.unit_circuit, circuits))
+            rows = rows[np.argsort(plan.circuit_sample[plan.unit_circuit[rows]])]
             step = plan.unit_start[rows] + np.arange(m)[:, None]
             pads = plan.paddings[step].astype(np.int64)
             found = []
