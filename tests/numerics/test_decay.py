@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qthreshold.numerics.decay import REASONS, fit_decays, interleaved_error, magesan_bound
+from qthreshold.numerics.decay import REASONS, REJECTED, fit_decays, interleaved_error, joint_decays
+from qthreshold.numerics.rates import magesan_bound
 from reference.decay import fit_one
 
-REJECTED = ("too_fast", "poor_fit", "no_data")
 M = np.array([1, 40, 120])
 
 
@@ -219,27 +219,61 @@ def test_no_curves_and_no_sequences_are_fine():
     assert len(interleaved_error(M, np.zeros((0, 3, 0), int), np.zeros((0, 3, 0), int), 0).error) == 0
 
 
+def whole(*shape, value=0):
+    return np.full(shape, value)
+
+
 @pytest.mark.parametrize(
     ("lengths", "survived", "shots", "message"),
     [
-        ([1, 1, 2], np.zeros((1, 3, 1)), 5, "increasing"),
-        ([], np.zeros((1, 0, 1)), 5, "increasing"),
-        ([-1, 2], np.zeros((1, 2, 1)), 5, "non-negative"),
-        ([1, 2], np.zeros((1, 3, 1)), 5, r"\(N, 2, K\)"),
-        ([1, 2], np.zeros((2, 1)), 5, "shape"),
-        ([1, 2], np.full((1, 2, 1), 6), 5, "between 0 and shots"),
-        ([1, 2], np.full((1, 2, 1), -1), 5, "between 0 and shots"),
-        ([1, 2], np.zeros((1, 2, 1)), np.ones((3, 2, 1)), "do not fit"),
+        ([], whole(1, 0, 1), 5, r"at least two different lengths \(three where the asymptote is fitted\), got \[\]"),
+        ([7], whole(1, 1, 1), 5, r"at least two different lengths .*, got \[7\]"),
+        ([7, 7], whole(1, 2, 1), 5, r"at least two different lengths .*, got \[7, 7\]"),
+        ([-1, 2], whole(1, 2, 1), 5, r"not negative, got \[-1, 2\]"),
+        ([1, np.nan], whole(1, 2, 1), 5, r"finite and not negative, got \[1.0, nan\]"),
+        ([1, np.inf], whole(1, 2, 1), 5, "finite"),
+        (["1", "2"], whole(1, 2, 1), 5, r"list of numbers, got <U1 of shape \(2,\)"),
+        ([[1, 2]], whole(1, 2, 1), 5, r"shape \(1, 2\)"),
+        ([1, 2], whole(1, 3, 1), 5, r"\(N, 2, K\) for 2 lengths, the same in every arm, got \(1, 3, 1\)"),
+        ([1, 2], whole(2, 1), 5, r"got \(2, 1\)"),
+        ([1, 2], whole(3, 2, 2, value=6), 5, r"between 0 and shots in every cell, got 6 of 5 at \(curve, length, sequence\) \(0, 0, 0\)"),
+        ([1, 2], whole(1, 2, 1, value=-1), 5, "got -1 of 5"),
+        ([1, 2], whole(1, 2, 1), whole(3, 2, 1, value=1), r"shots of shape \(3, 2, 1\) do not fit survived of shape \(1, 2, 1\)"),
+        ([1, 2], np.full((1, 2, 1), 0.9), 5, "survived must be counts of an integer type, got float64"),
+        ([1, 2], np.full((1, 2, 1), True), 5, "survived must be counts of an integer type, got bool"),
+        ([1, 2], np.array([[[1.0], [np.nan]]]), 5, r"survived must be counts, got NaN at \(0, 1, 0\)"),
+        ([1, 2], whole(1, 2, 1), 5.0, "shots must be counts of an integer type, got float64"),
+        ([1, 2], whole(1, 2, 1), np.nan, r"shots must be counts, got NaN"),
     ],
-)
+)  # fmt: skip
 def test_misuse_is_a_value_error(lengths, survived, shots, message):
     with pytest.raises(ValueError, match=message):
         fit_decays(lengths, survived, shots)
+    with pytest.raises(ValueError, match=message):
+        interleaved_error(lengths, survived, survived, shots)
 
 
-def test_asymptote_of_one_is_refused():
-    with pytest.raises(ValueError, match="asymptote"):
-        fit_decays(M, np.zeros((1, 3, 1)), 5, asymptote=1.0)
+def test_arms_of_different_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"got \(1, 3, 2\) and \(1, 3, 1\)"):
+        interleaved_error(M, whole(1, 3, 2), whole(1, 3, 1), 5)
+
+
+@pytest.mark.parametrize("asymptote", [1.0, -0.1, np.nan])
+def test_asymptotes_that_are_no_probability_are_refused(asymptote):
+    with pytest.raises(ValueError, match=r"asymptote must lie in \[0, 1\), got"):
+        fit_decays(M, whole(1, 3, 1), 5, asymptote=asymptote)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 95.0, np.nan])
+def test_levels_that_are_no_confidence_are_refused(level):
+    with pytest.raises(ValueError, match=r"level must lie between 0 and 1, got"):
+        fit_decays(M, whole(1, 3, 1), 5, level=level)
+
+
+@pytest.mark.parametrize("ratios", [[(0, 0)], [(0, 2)], [(-1, 0)], [(0, 1, 1)]])
+def test_ratios_of_arms_that_are_not_there_are_refused(ratios):
+    with pytest.raises(ValueError, match=r"two different arms out of 0..1, got"):
+        joint_decays(M, [whole(1, 3, 1), whole(1, 3, 1)], 5, ratios=ratios)
 
 
 def check_fit(fit, n):
@@ -252,14 +286,16 @@ def check_fit(fit, n):
     assert ((fit.p_low >= 0) & (fit.p_low <= fit.p) & (fit.p <= fit.p_high) & (fit.p_high <= 1))[good].all()
     assert ((fit.p > 0) & (fit.p < 1))[good].all()
     assert ((fit.a > 0) & (fit.a <= 2 * (1 + 1e-12)))[good].all()
-    assert (np.isfinite(fit.chi2) & (fit.chi2 >= 0) & (fit.dof >= 0)).all()
+    np.testing.assert_array_equal(np.isnan(fit.chi2), fit.status == "no_data")
+    assert ((fit.chi2 >= 0) | np.isnan(fit.chi2)).all()
+    assert (fit.dof >= 0).all()
     if fit.covariance.shape[1] == 2:  # with three parameters and no signal the matrix is singular to rounding
         assert (np.diagonal(fit.covariance, axis1=1, axis2=2)[good] >= 0).all()
 
 
 @st.composite
 def decay_data(draw, arms=1):
-    lengths = np.array(sorted(draw(st.sets(st.integers(0, 3000), min_size=1, max_size=6))))
+    lengths = np.array(sorted(draw(st.sets(st.integers(0, 3000), min_size=2, max_size=6))))
     n, k = draw(st.integers(1, 4)), draw(st.integers(1, 5))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     p = np.where(rng.random((arms, n)) < 0.1, 0.0, 1 - 10.0 ** rng.uniform(-6, 0, (arms, n)))

@@ -1,17 +1,23 @@
-"""Batched fits of A p^m + B and the error rates that follow from them.
+"""Batched fits of A p^m + B, with intervals, checks of every fit, and the error of an interleaved gate.
 
-Data are integers: survived and shots, shape (N, L, K) for N curves, L lengths, K sequences per length; a cell with no
-shots is missing. All curves advance together by Fisher scoring of the binomial likelihood; parameters are log A and
-log(-log p), so p stays inside (0, 1) without clipping. Standard errors are sandwich estimates: the scatter between the
-sequences of a length (ddof = 1) replaces the binomial variance, so that coherent noise, which makes sequences differ by
-more than their shots, widens the interval; Student t with Satterthwaite degrees of freedom accounts for few sequences.
+Data are integers: survived and shots, shape (N, L, K) for N curves, L lengths, K sequences per length; a cell with no shots
+is missing. Estimates are maximum likelihood (:mod:`.likelihood`). Standard errors are sandwich estimates: the scatter
+between the sequences of a length (ddof = 1) replaces the binomial variance, so that coherent noise, which makes sequences
+differ by more than their shots, widens the interval; Student t with Satterthwaite degrees of freedom accounts for few
+sequences. Curves are worked through in blocks, so that memory does not grow with their number beyond input and output.
+
+Lengths may come in any order. A length that appears twice counts as one length with more sequences. The axis of sequences is
+taken as their order in time, which only the check for drift uses.
 
 References:
     E. Magesan, J. M. Gambetta, J. Emerson, arXiv:1009.3639 (RB); E. Magesan et al., arXiv:1203.4550 (interleaved RB).
     R. Harper et al., arXiv:1901.00535 (asymptote fixed by a random final Pauli).
     H. White, Econometrica 50, 1 (1982) (sandwich covariance).
+    A. Wald, J. Wolfowitz, Ann. Math. Stat. 11, 147 (1940) (runs test).
 """
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +25,14 @@ import numpy.typing as npt
 from scipy import special
 
 from qthreshold.numerics.intervals import satterthwaite, student_t
+from qthreshold.numerics.likelihood import Curvature, Totals, curvature, maximise
 from qthreshold.numerics.rates import magesan_bound
 
-__all__ = ["REASONS", "REJECTED", "DecayFit", "InterleavedError", "fit_decays", "interleaved_error", "magesan_bound"]
+__all__ = ["REASONS", "REJECTED", "DecayFit", "InterleavedError", "JointFit", "arrange", "fit_decays", "interleaved_error", "joint_decays"]
 
 Real = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.str_]
 
 REASONS = {
@@ -32,23 +40,29 @@ REASONS = {
     "no_decay": "no decay seen: the error is not resolved from zero, longer sequences would resolve it",
     "too_fast": "the signal is gone before the second length: shorter sequences are needed",
     "poor_fit": "the points do not follow A p^m + B (drift, leakage or memory in the noise)",
+    "asymptote_shifted": "the decay does not end at 1/d (leakage or drift): its end was fitted too, so the interval is wider",
+    "drift": "results change in the course of the run: the error is a mean over that time",
     "no_data": "too few lengths hold data: two are needed, three where the asymptote is fitted too",
 }
-"""Status codes of a fit and their one-line reasons. Curves with ``too_fast``, ``poor_fit`` and ``no_data`` are NaN."""
+"""Status codes of a fit and their one-line reasons."""
 
 REJECTED = ("too_fast", "poor_fit", "no_data")
-"""Status codes of curves without an estimate."""
+"""Status codes of curves without an estimate: NaN in every field that the fit would have filled."""
 
-_REJECT = 1e-6  # a good curve is rejected about once in a million
-_STEPS = 60
-_QUICK_STEPS = 12
-_LOG_RATE = (np.log(1e-12), np.log(40.0))
+_MISFIT = 1e-6  # chance that a good curve is rejected
+_ALARM = 1e-5  # chance that a good curve is said to have a shifted asymptote, and the same for drift
+_FEWEST_CELLS = 20  # for the normal approximation of the runs test
+_BLOCK_CELLS = 300_000  # the cells of a block, 2 MB, stay in cache
 _QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # curves without information overflow, and end as NaN with a status
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class DecayFit:
-    """Fit of N curves; every array has length N, ``covariance`` is ``(N, P, P)`` in the order p, a[, b]."""
+    """Fit of N curves; every array has length N, ``covariance`` is ``(N, P, P)`` in the order p, a[, b].
+
+    ``overdispersion`` is the scatter between sequences in units of the binomial variance; ``asymptote_z`` and ``runs_z`` are how
+    many standard errors the end of the decay lies off B, and the number of runs of residuals off what no drift gives.
+    """
 
     p: Real
     p_low: Real
@@ -60,12 +74,44 @@ class DecayFit:
     covariance: Real
     chi2: Real
     dof: Ints
+    overdispersion: Real
+    asymptote_z: Real
+    runs_z: Real
+    status: Codes
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class JointFit:
+    """Fit of G arms that share A and B, for N targets, and the errors of R gates from ratios of decay parameters.
+
+    ``p...`` are ``(N, G)``; ``covariance`` is ``(N, G + 1, G + 1)`` in the order p of each arm, a; ``error``, ``low``, ``high``,
+    ``standard_error`` and ``dof_error`` are average gate infidelities ``(N, R)``; the rest as in :class:`DecayFit`.
+    """
+
+    p: Real
+    p_low: Real
+    p_high: Real
+    p_error: Real
+    p_dof: Real
+    a: Real
+    b: Real
+    covariance: Real
+    error: Real
+    low: Real
+    high: Real
+    standard_error: Real
+    dof_error: Real
+    chi2: Real
+    dof: Ints
+    overdispersion: Real
+    asymptote_z: Real
+    runs_z: Real
     status: Codes
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class InterleavedError:
-    """Joint fit of both arms of interleaved RB; every array has length N.
+    """Joint fit of both arms of interleaved RB; every array has length N, ``covariance`` is ``(N, 3, 3)``: p_ref, p_int, a.
 
     ``error``, ``low``, ``high``, ``standard_error`` and the systematic bound are average gate infidelities.
     """
@@ -84,21 +130,25 @@ class InterleavedError:
     p_int_low: Real
     p_int_high: Real
     a: Real
+    b: Real
+    covariance: Real
     chi2: Real
     dof: Ints
+    overdispersion: Real
+    asymptote_z: Real
+    runs_z: Real
     status: Codes
 
 
-@_QUIET
 def fit_decays(
     lengths: npt.ArrayLike, survived: npt.ArrayLike, shots: npt.ArrayLike, *, asymptote: float | None = 0.25, level: float = 0.95
 ) -> DecayFit:
     """Fit A p^m + B to every curve.
 
     Args:
-        lengths: Numbers of Cliffords m, shape ``(L,)``, increasing.
-        survived: Counts of the expected outcome, int64 ``(N, L, K)``.
-        shots: Shots per sequence, int64, broadcastable to ``(N, L, K)``; 0 where a cell is missing.
+        lengths: Numbers of Cliffords m, shape ``(L,)``, at least two different ones.
+        survived: Counts of the expected outcome, integers ``(N, L, K)``.
+        shots: Shots per sequence, integers broadcastable to ``(N, L, K)``; 0 where a cell is missing.
         asymptote: B, fixed by design (1/d with a random final Pauli); None fits it.
         level: Confidence level of ``p_low`` and ``p_high``.
 
@@ -106,7 +156,7 @@ def fit_decays(
         One :class:`DecayFit`. Curves that cannot be fitted are NaN and say why in ``status``.
 
     Raises:
-        ValueError: Shapes do not match, counts lie outside 0..shots, or lengths do not increase.
+        ValueError: Shapes or types do not fit, counts lie outside 0..shots, fewer than two different lengths, NaN.
 
     Example:
         >>> m = np.array([1, 50, 150])
@@ -114,28 +164,46 @@ def fit_decays(
         >>> round(float(fit_decays(m, x, 1000).p[0]), 4)
         0.99
     """
-    data = _Data.check(lengths, [survived], shots, asymptote)
-    fit = _solve(data)
-    var, dof = fit.variance(np.eye(fit.size)[1])
-    p = np.exp(-np.exp(fit.theta[:, 1]))
-    low, high = _decay_interval(fit, 0, level)
-    jacobian = np.zeros((len(p), fit.size, fit.size))
-    jacobian[:, 0, 1] = p * np.log(p)  # dp / d log(-log p)
-    jacobian[:, 1, 0] = np.exp(fit.theta[:, 0])
-    if asymptote is None:
-        jacobian[:, 2, 2] = 1.0
-    covariance = jacobian @ fit.covariance() @ jacobian.swapaxes(1, 2)
-    status = fit.status()
-    bad = _rejected(status)
-    nan = _nan_where(bad)
-    return DecayFit(
-        p=nan(p), p_low=nan(low), p_high=nan(high), p_error=nan(np.abs(p * np.log(p)) * np.sqrt(var)), p_dof=nan(dof),
-        a=nan(np.exp(fit.theta[:, 0])), b=nan(fit.b), covariance=np.where(bad[:, None, None], np.nan, covariance),
-        chi2=fit.chi2, dof=fit.dof, status=status,
-    )  # fmt: skip
+    fit = _fit(arrange(lengths, [survived], shots), asymptote=asymptote, level=level)
+    values = {f.name: getattr(fit, f.name) for f in dataclasses.fields(DecayFit)}
+    return DecayFit(**{k: v[:, 0] if k.startswith("p") else v for k, v in values.items()})
 
 
-@_QUIET
+def joint_decays(
+    lengths: npt.ArrayLike,
+    survived: Sequence[npt.ArrayLike],
+    shots: npt.ArrayLike,
+    *,
+    ratios: Sequence[tuple[int, int]] = (),
+    dim: int = 4,
+    level: float = 0.95,
+) -> JointFit:
+    """Fit several arms of every target at once: one A and B = 1/d, a decay parameter for each arm.
+
+    Standard, interleaved and simultaneous arms of a target share its state preparation and readout, so what one arm says about A
+    sharpens all of them. Sequence k of a length is taken to use the same random Cliffords in every arm, so the scatter of all
+    arms together gives the covariance of their decay parameters.
+
+    Args:
+        lengths: Numbers of Cliffords, shape ``(L,)``.
+        survived: Survival counts of each of the G arms, integers ``(N, L, K)``; lengths that an arm did not use have no shots.
+        shots: Shots per sequence, broadcastable to ``(N, L, K)``, or ``(G, N, L, K)`` when the arms differ.
+        ratios: Pairs of arms (interleaved, reference): the error (d-1)/d (1 - p_interleaved / p_reference) is estimated for each.
+        dim: Dimension d of the pair (4) or qubit (2).
+        level: Confidence level.
+
+    Raises:
+        ValueError: As for :func:`fit_decays`, or a ratio names an arm that is not there.
+
+    References:
+        E. Magesan et al., arXiv:1203.4550, eq. (4).
+    """
+    for pair in ratios:
+        if len(pair) != 2 or not all(0 <= g < len(survived) for g in pair) or pair[0] == pair[1]:
+            raise ValueError(f"a ratio names two different arms out of 0..{len(survived) - 1}, got {tuple(pair)}")
+    return _fit(arrange(lengths, survived, shots), asymptote=1 / dim, level=level, ratios=ratios)
+
+
 def interleaved_error(
     lengths: npt.ArrayLike,
     survived_ref: npt.ArrayLike,
@@ -147,19 +215,16 @@ def interleaved_error(
 ) -> InterleavedError:
     """Error of the interleaved gate, r = (d-1)/d (1 - p_int/p_ref), from a joint fit with one A and B = 1/d.
 
-    The arms are paired: sequence k of a length uses the same random Cliffords in both, so the covariance of
-    (p_ref, p_int) comes from the scatter of both together.
-
     Args:
-        lengths: Numbers of Cliffords, shape ``(L,)``, increasing.
-        survived_ref: Survival counts of the reference arm, int64 ``(N, L, K)``.
-        survived_int: The same for the interleaved arm.
+        lengths: Numbers of Cliffords, shape ``(L,)``.
+        survived_ref: Survival counts of the reference arm, integers ``(N, L, K)``.
+        survived_int: The same for the interleaved arm, sequence by sequence with the same random Cliffords.
         shots: Shots per sequence and arm, broadcastable to ``(N, L, K)``, or ``(2, N, L, K)`` when the arms differ.
         dim: Dimension d of the pair (4) or qubit (2).
         level: Confidence level.
 
     Returns:
-        One :class:`InterleavedError`; ``systematic_low/high`` is error -/+ the bound of :func:`magesan_bound`.
+        One :class:`InterleavedError`; ``systematic_low/high`` is error -/+ the bound of :func:`.rates.magesan_bound`.
 
     Raises:
         ValueError: As for :func:`fit_decays`.
@@ -167,333 +232,427 @@ def interleaved_error(
     References:
         E. Magesan et al., arXiv:1203.4550, eqs. (4) and (5).
     """
-    data = _Data.check(lengths, [survived_ref, survived_int], shots, 1 / dim)
-    fit = _solve(data)
-    rate = np.exp(fit.theta[:, 1:3])  # -log p of both arms
-    contrast = np.stack([np.zeros(len(rate)), -rate[:, 0], rate[:, 1]], axis=1)  # of log(p_ref / p_int)
-    var, dof = fit.variance(contrast)
-    half = student_t(dof, level) * np.sqrt(var)
-    delta = rate[:, 1] - rate[:, 0]
-    scale = (dim - 1) / dim
-    error, low, high = (-scale * np.expm1(-(delta + s * half)) for s in (0, -1, 1))
-    p = np.exp(-rate)
-    arms = [_decay_interval(fit, g, level) for g in (0, 1)]
-    status = fit.status()
-    low_end = np.where((status == "no_decay")[:, None], np.stack([a[0] for a in arms], axis=1), p)  # p = 1 would promise too much
-    bound = magesan_bound(low_end[:, 0], low_end[:, 1], dim)
-    nan = _nan_where(_rejected(status))
+    fit = joint_decays(lengths, [survived_ref, survived_int], shots, ratios=[(1, 0)], dim=dim, level=level)
+    end = np.where((fit.status == "no_decay")[:, None], fit.p_low, fit.p)  # p = 1 would promise too much
+    error, bound = fit.error[:, 0], magesan_bound(end[:, 0], end[:, 1], dim)
+    arms = {f"p_{arm}{end}": getattr(fit, f"p{end}")[:, g] for g, arm in enumerate(("ref", "int")) for end in ("", "_low", "_high")}
+    errors = {name: getattr(fit, name)[:, 0] for name in ("error", "low", "high", "standard_error", "dof_error")}
+    shared = ("a", "b", "covariance", "chi2", "dof", "overdispersion", "asymptote_z", "runs_z", "status")
     return InterleavedError(
-        error=nan(error), low=nan(low), high=nan(high),
-        standard_error=nan(scale * np.exp(-delta) * np.sqrt(var)), dof_error=nan(dof),
-        systematic_low=nan(np.maximum(error - bound, np.minimum(error, 0.0))), systematic_high=nan(error + bound),
-        p_ref=nan(p[:, 0]), p_ref_low=nan(arms[0][0]), p_ref_high=nan(arms[0][1]),
-        p_int=nan(p[:, 1]), p_int_low=nan(arms[1][0]), p_int_high=nan(arms[1][1]),
-        a=nan(np.exp(fit.theta[:, 0])), chi2=fit.chi2, dof=fit.dof, status=status,
+        **arms, **errors, **{name: getattr(fit, name) for name in shared},
+        systematic_low=np.maximum(error - bound, np.minimum(error, 0.0)), systematic_high=error + bound,
     )  # fmt: skip
 
 
-def _decay_interval(fit: "_Solution", arm: int, level: float) -> tuple[Real, Real]:
-    """Interval of p of one arm, symmetric in -log p, which is at least 0."""
-    var, dof = fit.variance(np.eye(fit.size)[1 + arm])
-    rate = np.exp(fit.theta[:, 1 + arm])
-    half = student_t(dof, level) * np.sqrt(var) * rate
-    return np.exp(-(rate + half)), np.exp(-np.maximum(rate - half, 0.0))
-
-
-def _rejected(status: Codes) -> npt.NDArray[np.bool_]:
-    return np.isin(status, REJECTED)
-
-
-def _nan_where(bad: npt.NDArray[np.bool_]):  # type: ignore[no-untyped-def]
-    return lambda x: np.where(bad, np.nan, x)
+# the data
 
 
 @dataclass(frozen=True, slots=True)
-class _Data:
-    """Counts of G arms that share A (and B): survived and shots are ``(N, G, L, K)``, totals ``(N, G, L)``."""
+class Arranged:
+    """Checked counts of G arms: lengths increasing and different, ``(L,)``; survived, an integer array ``(N, L, K)`` for each arm.
+
+    ``shots`` is one number where all cells have as many, else an integer array ``(N, L, K)`` for each arm.
+    """
 
     lengths: Real
-    survived: Real
-    shots: Real
-    total_survived: Real
-    total_shots: Real
-    asymptote: float | None
+    survived: tuple[npt.NDArray[np.integer], ...]
+    shots: int | tuple[npt.NDArray[np.integer], ...]
 
-    @classmethod
-    def check(cls, lengths: npt.ArrayLike, arms: list[npt.ArrayLike], shots: npt.ArrayLike, asymptote: float | None) -> "_Data":
-        m = np.asarray(lengths, dtype=float)
-        if m.ndim != 1 or m.size == 0 or (m < 0).any() or (np.diff(m) <= 0).any():
-            raise ValueError(f"lengths must be a non-empty increasing list of non-negative numbers, got {np.asarray(lengths).tolist()}")
-        if asymptote is not None and not 0 <= asymptote < 1:
-            raise ValueError(f"asymptote must lie in [0, 1), got {asymptote}")
-        x = np.stack([np.asarray(a, dtype=float) for a in arms])
-        if x.ndim != 4 or x.shape[2] != m.size:
-            raise ValueError(f"survived must have shape (N, {m.size}, K), got {x.shape[1:]}")
-        try:
-            t = np.broadcast_to(np.asarray(shots, dtype=float), x.shape)
-        except ValueError:
-            raise ValueError(f"shots of shape {np.shape(shots)} do not fit survived of shape {x.shape[1:]}") from None
-        if (x < 0).any() or (x > t).any():
-            raise ValueError("survived must lie between 0 and shots in every cell")
-        x, t = x.swapaxes(0, 1), t.swapaxes(0, 1)
-        ones = np.ones(x.shape[-1])
-        return cls(m, x, t, x @ ones, t @ ones, asymptote)
 
-    def rows(self, index: npt.NDArray[np.integer] | slice) -> "_Data":
-        """Some of the curves."""
-        x, t = self.survived[index], self.shots[index]
-        return _Data(self.lengths, x, t, self.total_survived[index], self.total_shots[index], self.asymptote)
+def arrange(lengths: npt.ArrayLike, survived: Sequence[npt.ArrayLike], shots: npt.ArrayLike) -> Arranged:
+    """Check counts, sort lengths and put the sequences of equal lengths together.
+
+    Raises:
+        ValueError: What is wrong, and both values that do not fit together.
+    """
+    m = _checked_lengths(lengths)
+    if not len(survived):
+        raise ValueError("at least one arm is needed, got none")
+    arms = [_integers(x, "survived") for x in survived]
+    if arms[0].ndim != 3 or arms[0].shape[1] != m.size or any(x.shape != arms[0].shape for x in arms):
+        shapes = " and ".join(dict.fromkeys(str(x.shape) for x in arms))
+        raise ValueError(f"survived must have shape (N, {m.size}, K) for {m.size} lengths, the same in every arm, got {shapes}")
+    t = _integers(shots, "shots")
+    try:
+        each = np.broadcast_to(t, (len(arms), *arms[0].shape))
+    except ValueError:
+        raise ValueError(f"shots of shape {t.shape} do not fit survived of shape {arms[0].shape}") from None
+    uniform = t.size > 0 and t.min() == t.max() > 0 and arms[0].shape[2] > 0
+    for x, s in zip(arms, each, strict=True):
+        _check_range(x, s, int(t.flat[0]) if uniform else None)
+    order, often = np.unique(m, return_counts=True)
+    if not np.array_equal(m, order):
+        arms = [_by_length(x, m) for x in arms]
+        each = np.stack([_by_length(s, m) for s in each])
+        uniform = uniform and bool((often == often[0]).all())  # else the rarer lengths end in gaps
+    return Arranged(order, tuple(arms), int(t.flat[0]) if uniform else tuple(each))
+
+
+def _checked_lengths(lengths: npt.ArrayLike) -> Real:
+    m = np.asarray(lengths)
+    if m.ndim != 1 or m.dtype.kind not in "iuf":
+        raise ValueError(f"lengths must be a list of numbers, got {m.dtype} of shape {m.shape}: {m.tolist()}")
+    if not np.isfinite(m).all() or (m < 0).any():
+        raise ValueError(f"lengths must be finite and not negative, got {m.tolist()}")
+    if np.unique(m).size < 2:
+        raise ValueError(f"a decay needs at least two different lengths (three where the asymptote is fitted), got {m.tolist()}")
+    return m.astype(float)
+
+
+def _integers(values: npt.ArrayLike, name: str) -> npt.NDArray[np.integer]:
+    array = np.asarray(values)
+    if array.dtype.kind in "iu":
+        return array
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise ValueError(f"{name} must be counts, got NaN at {tuple(np.argwhere(np.isnan(array))[0].tolist())}; give missing cells 0 shots")
+    raise ValueError(f"{name} must be counts of an integer type, got {array.dtype} (a probability alone does not say of how many shots)")
+
+
+def _check_range(survived: npt.NDArray[np.integer], shots: npt.NDArray[np.integer], uniform: int | None) -> None:
+    if not survived.size or (survived.min() >= 0 and (survived.max() <= uniform if uniform is not None else (survived <= shots).all())):
+        return
+    at = tuple(np.argwhere((survived < 0) | (survived > shots))[0].tolist())
+    raise ValueError(f"survived must lie between 0 and shots in every cell, got {survived[at]} of {shots[at]} at (curve, length, sequence) {at}")
+
+
+def _by_length(counts: npt.NDArray[np.integer], lengths: Real) -> npt.NDArray[np.integer]:
+    """Counts ``(N, L, K)`` of repeated or unsorted lengths by different lengths ``(N, L', K')``, padded with empty cells."""
+    places = [np.flatnonzero(lengths == m) for m in np.unique(lengths)]
+    n, _, k = counts.shape
+    out = np.zeros((n, len(places), k * max(map(len, places))), dtype=counts.dtype)
+    for i, rows in enumerate(places):
+        out[:, i, : k * len(rows)] = counts[:, rows].reshape(n, -1)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Moments:
+    """What the fit needs of a block of n curves.
+
+    Attributes:
+        totals: Counts summed over sequences.
+        sequences: How many of them each arm has, ``(G, L, n)``.
+        paired: Sequences that any arm has, ``(L, n)``.
+        scatter: Sums over sequences of products of the arms' residuals about their length's own mean, ``(G, G, L, n)``.
+        per_shot: Sums of squared residuals, each by the shots of its sequence, ``(G, L, n)``.
+        runs_z: Runs of residuals of one sign in time, less what chance gives, in its standard deviations, ``(n,)``; NaN where too few.
+    """
+
+    totals: Totals
+    sequences: Real
+    paired: Real
+    scatter: Real
+    per_shot: Real
+    runs_z: Real
+
+    def freed(self, index: npt.NDArray[np.intp]) -> "_Moments":
+        """Some of the curves, with the asymptote to be fitted."""
+        totals = dataclasses.replace(self.totals.columns(index), asymptote=None)
+        return _Moments(totals, *(getattr(self, f.name)[..., index] for f in dataclasses.fields(self)[1:]))
+
+
+def _moments(data: Arranged, rows: slice, asymptote: float | None) -> _Moments:
+    # cells as (G, K, L, n): sums over sequences then run along contiguous curves
+    x = _cells_first(data.survived, rows)
+    total = x.sum(axis=1)
+    if isinstance(data.shots, int):
+        sequences = np.full(total.shape, float(x.shape[1]))
+        totals = Totals(data.lengths, total, sequences * data.shots, asymptote)
+        mean = total / sequences
+        scatter = _products(x) - total[:, None] * mean
+        diagonal = scatter[range(len(x)), range(len(x))]
+        runs = _runs_z(x.sum(axis=0) > mean.sum(axis=0) if len(x) > 1 else x[0] > mean[0], None)
+        return _Moments(totals, sequences, sequences[0], scatter, diagonal / data.shots, runs)
+    t = _cells_first(data.shots, rows)
+    totals = Totals(data.lengths, total, t.sum(axis=1), asymptote)
+    x -= t * (total / np.maximum(totals.shots, 1))[:, None]
+    share = x / np.maximum(t, 1)
+    used = t > 0
+    taken = np.asarray(used.any(axis=0))
+    runs = _runs_z(share.sum(axis=0) > 0, taken)
+    return _Moments(totals, used.sum(axis=1).astype(float), taken.sum(axis=0).astype(float), _products(x), (x * share).sum(axis=1), runs)
+
+
+def _products(x: Real) -> Real:
+    """Sums over sequences of products of arms, ``(G, K, L, n)`` -> ``(G, G, L, n)``."""
+    return np.stack([np.stack([np.einsum("kln,kln->ln", g, h) for h in x]) for g in x])
+
+
+def _cells_first(arms: Sequence[npt.NDArray[np.integer]], rows: slice) -> Real:
+    n, lengths, sequences = arms[0][rows].shape
+    out = np.empty((len(arms), sequences, lengths, n))
+    for g, arm in enumerate(arms):
+        out[g] = arm[rows].transpose(2, 1, 0)
+    return out
+
+
+def _count(flags: Bools) -> Ints:
+    """How many of ``(T, n)`` are true, ``(n,)``; in bytes as long as they hold, which is several times faster."""
+    parts = (np.add.reduce(flags[i : i + 255].view(np.uint8), axis=0, dtype=np.uint8) for i in range(0, len(flags), 255))
+    return sum((part.astype(np.int64) for part in parts), start=np.zeros(flags.shape[1], dtype=np.int64))
+
+
+def _runs_z(up: Bools, taken: Bools | None) -> Real:
+    """Runs test of the signs of residuals, ``(K, L, n)``, in time: sequence by sequence, within each from short to long.
+
+    Arms of a sequence share random Cliffords, so their residuals are one observation. Fewer runs than chance means drift. Any
+    dichotomy of exchangeable values has the same distribution of runs given how many lie on each side, so ties do no harm.
+    """
+    up = up.reshape(up.shape[0] * up.shape[1], up.shape[2])
+    if taken is None:
+        above, cells = _count(up), np.full(up.shape[1], len(up))
+    else:
+        taken = taken.reshape(up.shape)
+        above, cells = _count(up & taken), taken.sum(axis=0)
+        latest = np.maximum.accumulate(np.where(taken, np.arange(len(up))[:, None], 0), axis=0)
+        first = taken.argmax(axis=0) if len(up) else np.zeros(up.shape[1], dtype=np.intp)
+        up = np.take_along_axis(up, np.maximum(latest, first), axis=0)  # a missing cell repeats the last that has data
+    runs = 1 + _count(up[1:] != up[:-1])
+    mean = 2 * above * (cells - above) / np.maximum(cells, 1)  # of the runs, less one
+    spread = np.sqrt(mean * (mean - 1) / np.maximum(cells - 1, 1))
+    return np.where((cells >= _FEWEST_CELLS) & (np.minimum(above, cells - above) >= 5), (runs - 1 - mean) / spread, np.nan)
+
+
+# the fit
+
+
+@_QUIET
+def _fit(data: Arranged, *, asymptote: float | None, level: float, ratios: Sequence[tuple[int, int]] = ()) -> JointFit:
+    if asymptote is not None and not 0 <= asymptote < 1:
+        raise ValueError(f"asymptote must lie in [0, 1), got {asymptote}")
+    if not 0 < level < 1:
+        raise ValueError(f"confidence level must lie between 0 and 1, got {level}")
+    n, cells = len(data.survived[0]), len(data.survived) * int(np.prod(data.survived[0].shape[1:]))
+    size = max(_BLOCK_CELLS // max(cells, 1), 64)
+    scale = 1 - (asymptote or 0.0)
+    parts = [_fit_block(_moments(data, slice(i, i + size), asymptote), level, ratios, scale) for i in range(0, max(n, 1), size)]
+    if len(parts) == 1:
+        return parts[0]
+    return JointFit(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in dataclasses.fields(JointFit)})
+
+
+def _fit_block(moments: _Moments, level: float, ratios: Sequence[tuple[int, int]], scale: float) -> JointFit:
+    """Fit a block; where the asymptote is fixed and plainly wrong, fit it too."""
+    fit, shifted = _Solution.of(moments).fit(level, ratios, scale)
+    again = np.flatnonzero(shifted)
+    if again.size:
+        freed = _Solution.of(moments.freed(again))
+        second, _ = freed.fit(level, ratios, scale)
+        status = np.where(np.isin(second.status, REJECTED) | ~freed.found, "poor_fit", "asymptote_shifted")
+        for field in dataclasses.fields(JointFit):
+            old, new = getattr(fit, field.name), getattr(second, field.name)
+            if field.name == "covariance":
+                new = new[:, : old.shape[1], : old.shape[2]]
+            if field.name != "asymptote_z":
+                old[again] = new
+        fit.status[again] = status
+    return fit
 
 
 @dataclass(frozen=True, slots=True)
 class _Solution:
-    theta: Real  # (N, P): log A, log(-log p) of each arm[, B]
-    b: Real  # (N,)
-    data: _Data
-    bread: Real  # (N, P, P) inverse Fisher information
-    slope: Real  # (N, G, L, P) change of the score per count
-    scatter: Real  # (N, L, G, G) covariance of the arms' counts at each length
-    scatter_dof: Real  # (N, L)
+    """Estimates of a block with everything that their variances need.
+
+    Attributes:
+        moments: The data.
+        theta: log A, log(-log p) of each arm[, B], ``(P, n)``.
+        found: Whether the maximum lies inside the allowed ranges, ``(n,)``.
+        curve: Model and inverse information.
+        pull: What one more count does to the score of log A, ``(G, L, n)``; to that of B it is the weight.
+        scatter: Covariance of the arms' total counts at each length, ``(G, G, L, n)``.
+        scatter_dof: Its degrees of freedom, ``(L, n)``.
+        chi2, dof, misfit: Goodness of fit, ``(n,)``.
+        overdispersion: Scatter between sequences in units of the binomial variance, ``(n,)``.
+    """
+
+    moments: _Moments
+    theta: Real
+    found: Bools
+    curve: Curvature
+    pull: Real
+    scatter: Real
+    scatter_dof: Real
     chi2: Real
     dof: Ints
-    misfit: npt.NDArray[np.bool_]
+    misfit: Bools
+    overdispersion: Real
+
+    @classmethod
+    def of(cls, moments: _Moments) -> "_Solution":
+        """Maximise the likelihood."""
+        totals = moments.totals
+        theta, found = maximise(totals)
+        curve = curvature(totals, theta)
+        count = moments.paired
+        several = count > 1
+        scatter = moments.scatter * np.where(several, count / np.maximum(count - 1, 1), 0.0)
+        if not several.all():  # one sequence shows no scatter: binomial variance
+            arms = range(len(scatter))
+            scatter[arms, arms] = np.where(several, scatter[arms, arms], totals.shots / curve.weight)
+        chi2, dof, misfit, overdispersion = _goodness(moments, curve, len(theta))
+        return cls(
+            moments, theta, found, curve, curve.signal * curve.weight, scatter, np.where(several, np.maximum(count - 1, 1), 1e9),
+            chi2, dof, misfit, overdispersion,
+        )  # fmt: skip
 
     @property
-    def size(self) -> int:
-        return self.theta.shape[1]
+    def rate(self) -> Real:
+        """-log p of each arm, ``(G, n)``."""
+        return self.curve.rate
 
-    def covariance(self) -> Real:
-        """Sandwich covariance of the parameters, ``(N, P, P)``."""
-        lever = [self._lever(c) for c in np.eye(self.size)]
-        return np.stack([np.stack([self._spread(a, b).sum(axis=1) for b in lever], axis=1) for a in lever], axis=1)
+    @property
+    def free(self) -> bool:
+        """Whether B was fitted."""
+        return self.moments.totals.asymptote is None
 
-    def variance(self, contrast: npt.ArrayLike) -> tuple[Real, Real]:
-        """Variance and degrees of freedom of a linear combination of parameters, ``contrast`` (P,) or (N, P)."""
-        c = np.broadcast_to(np.asarray(contrast, dtype=float), self.theta.shape)
-        lever = self._lever(c)
-        parts = self._spread(lever, lever)
-        model = np.einsum("np,npq,nq->n", c, self.bread, c)
-        var, dof = parts.sum(axis=1), satterthwaite(parts, self.scatter_dof)
-        degenerate = var < 0.1 * model  # all sequences alike, as when every shot survived: no scatter to learn from
+    def lever(self, direction: Real, of_b: float | None = None) -> Real:
+        """How much one more count in each cell moves sum_p direction_p score_p, ``(G, L, n)``; ``of_b`` times the score of B where that is fixed."""
+        arms = len(self.rate)
+        out = self.pull * (direction[0] - (self.rate * direction[1 : 1 + arms])[:, None] * self.moments.totals.lengths[:, None])
+        b = direction[-1] if self.free else of_b
+        return out if b is None else out + self.curve.weight * b
+
+    def parts(self, a: Real, b: Real) -> Real:
+        """Covariance of two combinations of counts that each length contributes, ``(L, n)``."""
+        arms = range(len(a))
+        return np.asarray(sum(a[g] * b[h] * self.scatter[g, h] for g in arms for h in arms))
+
+    def variance(self, contrast: Real) -> tuple[Real, Real]:
+        """Variance and degrees of freedom of a combination of parameters, ``contrast`` ``(P, n)``; each ``(n,)``."""
+        direction = (self.curve.covariance * contrast).sum(axis=1)
+        lever = self.lever(direction)
+        parts = self.parts(lever, lever)
+        var, dof = parts.sum(axis=0), satterthwaite(parts.T, self.scatter_dof.T)
+        model = (direction * contrast).sum(axis=0)
+        degenerate = ~(var >= 0.1 * model)  # all sequences alike, as when every shot survived: no scatter to learn from
         return np.where(degenerate, model, var), np.where(degenerate, np.inf, dof)
 
-    def _lever(self, contrast: Real) -> Real:
-        """How much one more count in each cell moves a combination of parameters, ``(N, G, L)``."""
-        c = np.broadcast_to(contrast, self.theta.shape)
-        direction = np.einsum("np,npq->nq", c, self.bread)
-        return np.einsum("nq,nglq->ngl", direction, self.slope)
+    def unit(self, parameter: int) -> Real:
+        """The contrast that picks one parameter, ``(P, 1)``."""
+        return np.eye(len(self.theta))[:, [parameter]]
 
-    def _spread(self, a: Real, b: Real) -> Real:
-        """Covariance of two combinations contributed by each length, ``(N, L)``."""
-        return np.einsum("ngl,nlgh,nhl->nl", a, self.scatter, b)
+    def asymptote_shift(self) -> tuple[Real, Bools]:
+        """Standard errors by which the counts pull B off its fixed value (score test), and whether that is beyond chance, ``(n,)`` each."""
+        totals, c = self.moments.totals, self.curve
+        n = self.theta.shape[1]
+        if self.free:
+            return np.full(n, np.nan), np.zeros(n, dtype=bool)
+        with_b = totals.shots * c.weight * c.signal
+        cross = np.concatenate([with_b.sum(axis=(0, 1))[None], -c.rate * (totals.lengths @ with_b)])
+        lever = self.lever(-(c.covariance * cross).sum(axis=1), 1.0)  # the score of B less what A and p explain of it
+        score = (lever * (totals.survived - totals.shots * c.model)).sum(axis=(0, 1))
+        parts = self.parts(lever, lever)
+        binomial = (lever**2 * totals.shots / c.weight).sum(axis=(0, 1))
+        z = score / np.sqrt(np.maximum(parts.sum(axis=0), binomial))
+        z = np.where(((totals.shots > 0).sum(axis=1) >= 3).any(axis=0), z, np.nan)
+        beyond = np.abs(z) > special.ndtri(1 - _ALARM / 2)  # nothing less can be an alarm: the costly test is for these alone
+        odd = np.flatnonzero(beyond)
+        dof = satterthwaite(parts[:, odd].T, self.scatter_dof[:, odd].T)
+        beyond[odd] = 2 * special.stdtr(np.minimum(dof, 1e9), -np.abs(z[odd])) < _ALARM
+        return z, beyond
 
-    def status(self) -> Codes:
-        d = self.data
-        filled = (d.total_shots > 0).sum(axis=2).min(axis=1)
-        out = np.full(len(self.theta), "ok", dtype="<U16")
-        rate = np.exp(self.theta[:, 1 : 1 + d.survived.shape[1]])
-        m = d.lengths
-        second = (np.cumsum(d.total_shots > 0, axis=2) >= 2).argmax(axis=2)  # the second length that holds data, (N, G)
-        left = np.exp(self.theta[:, 0, None] - rate * m[second])  # signal there
-        trials = np.take_along_axis(d.total_shots, second[..., None], axis=2)[..., 0]
-        var_dof = [self.variance(np.eye(self.size)[1 + g]) for g in range(rate.shape[1])]
-        flat = np.stack([np.sqrt(v) for v, _ in var_dof], axis=1) > 1.0  # -log p is not resolved from 0
-        out[(flat & (rate * m[-1] < 0.1)).any(axis=1)] = "no_decay"
+    def rate_variance(self) -> tuple[Real, Real]:
+        """Variance of log(-log p) of each arm and its degrees of freedom, each ``(G, n)``."""
+        var, dof = zip(*(self.variance(self.unit(1 + g)) for g in range(len(self.rate))), strict=True)
+        return np.stack(var), np.stack(dof)
+
+    def status(self, rate_variance: Real) -> Codes:
+        """One code for each curve."""
+        totals = self.moments.totals
+        filled = totals.shots > 0
+        m = totals.lengths
+        second = (np.cumsum(filled, axis=1) >= 2).argmax(axis=1)  # the second length that holds data, (G, n)
+        left = np.exp(self.theta[0] - self.rate * m[second])  # signal there
+        trials = np.take_along_axis(totals.shots, second[:, None], axis=1)[:, 0]
+        out = np.full(len(self.dof), "ok", dtype="<U17")
+        out[((rate_variance > 1.0) & (self.rate * m[-1] < 0.1)).any(axis=0)] = "no_decay"  # -log p is not resolved from 0
+        out[self.moments.runs_z < special.ndtri(_ALARM)] = "drift"
         out[self.misfit] = "poor_fit"
-        out[(left < 3 * np.sqrt(0.25 / np.maximum(trials, 1))).any(axis=1)] = "too_fast"
-        out[filled < (2 if d.asymptote is not None else 3)] = "no_data"  # as many as each arm has parameters
+        out[(left < 3 * np.sqrt(0.25 / np.maximum(trials, 1))).any(axis=0)] = "too_fast"
+        out[filled.sum(axis=1).min(axis=0) < (3 if self.free else 2)] = "no_data"  # as many as each arm has parameters
         return out
 
+    def zero_failure_rate(self, level: float) -> Real:
+        """The rate -log p that not one failure in all shots would leave possible at this level, ``(G, n)``.
 
-def _design(data: _Data, theta: Real) -> tuple[Real, Real]:
-    """Model survival ``(N, G, L)`` and its gradient ``(N, G, L, P)``."""
-    arms = data.survived.shape[1]
-    rate = np.exp(theta[:, 1 : 1 + arms])[:, :, None]
-    signal = np.exp(theta[:, 0])[:, None, None] * np.exp(-rate * data.lengths)
-    gradient = np.zeros((*signal.shape, theta.shape[1]))
-    gradient[..., 0] = signal
-    for g in range(arms):
-        gradient[:, g, :, 1 + g] = -signal[:, g] * rate[:, g] * data.lengths
-    if data.asymptote is not None:
-        return signal + data.asymptote, gradient
-    gradient[..., -1] = 1.0
-    return signal + theta[:, -1, None, None], gradient
+        A shot of length m fails with probability A m rate. No data can bound the rate tighter: what the normal approximation
+        says beyond that, with few failures or none, is not to be believed. Without failures it is the limit of Clopper and Pearson.
+        """
+        exposure = np.exp(self.theta[0]) * (self.moments.totals.lengths @ self.moments.totals.shots)
+        return np.asarray(-np.log((1 - level) / 2) / exposure)
 
+    def fit(self, level: float, ratios: Sequence[tuple[int, int]], scale: float) -> tuple[JointFit, Bools]:
+        """Estimates with intervals, NaN where the status rejects the curve; and which curves end elsewhere than at the fixed asymptote."""
+        p, a, least = np.exp(-self.rate), np.exp(self.theta[0]), self.zero_failure_rate(level)
+        var, dof = self.rate_variance()
+        z, shifted = self.asymptote_shift()
+        status = self.status(var)
+        bad = np.isin(status, REJECTED)
+        half = student_t(dof, level) * np.sqrt(var) * self.rate
+        error = np.zeros((5, len(ratios), len(a)))
+        for k, (i, j) in enumerate(ratios):
+            error[:, k] = self.gate_error(i, j, level, least[i], scale)
 
-def _weights(data: _Data, model: Real) -> Real:
-    """1 / (S (1 - S)) with S kept half a count away from 0 and 1."""
-    edge = 0.5 / (data.total_shots + 1)
-    s = np.clip(model, edge, 1 - edge)
-    return 1 / (s * (1 - s))
+        def clean(x: Real) -> Real:  # (..., n) -> (n, ...)
+            return np.ascontiguousarray(np.moveaxis(np.where(bad, np.nan, x), -1, 0))
 
+        fit = JointFit(
+            p=clean(p), p_low=clean(np.exp(-np.maximum(self.rate + half, least))), p_high=clean(np.exp(-np.maximum(self.rate - half, 0.0))),
+            p_error=clean(self.rate * p * np.sqrt(var)), p_dof=clean(dof), a=clean(a), covariance=clean(self.covariance(p, a)),
+            b=clean(self.theta[-1] if self.free else np.full(len(a), self.moments.totals.asymptote)),
+            error=clean(error[0]), low=clean(error[1]), high=clean(error[2]), standard_error=clean(error[3]), dof_error=clean(error[4]),
+            chi2=self.chi2, dof=self.dof, overdispersion=self.overdispersion, asymptote_z=z, runs_z=self.moments.runs_z, status=status,
+        )  # fmt: skip
+        return fit, shifted & ~np.isin(status, ("no_data", "too_fast"))
 
-def _deviance(data: _Data, model: Real) -> Real:
-    edge = 0.5 / (data.total_shots + 1)
-    s = np.clip(model, edge, 1 - edge)
-    ideal = data.total_survived / np.maximum(data.total_shots, 1)
-    excess = np.maximum(model - 1, 0) + np.maximum(-model, 0)  # beyond a probability: lean back
-    value = -special.xlogy(data.total_survived, s) - special.xlogy(data.total_shots - data.total_survived, 1 - s)
-    best = -special.xlogy(data.total_survived, ideal) - special.xlogy(data.total_shots - data.total_survived, 1 - ideal)
-    return np.asarray(2 * (value - best + data.total_shots * excess).sum(axis=(1, 2)), dtype=float)
+    def gate_error(self, interleaved: int, reference: int, level: float, least: Real, scale: float) -> tuple[Real, ...]:
+        """Error, low, high, standard error and degrees of freedom of a gate from the ratio of two arms, ``(n,)`` each."""
+        contrast = self.rate[interleaved] * self.unit(1 + interleaved) - self.rate[reference] * self.unit(1 + reference)
+        var, dof = self.variance(contrast)
+        delta = self.rate[interleaved] - self.rate[reference]
+        half = student_t(dof, level) * np.sqrt(var)
+        ends = (delta, delta - half, np.maximum(delta + half, least))
+        return *(-scale * np.expm1(-x) for x in ends), scale * np.exp(-delta) * np.sqrt(var), dof
 
-
-def _start(data: _Data) -> Real:
-    """Parameters from a grid over decay rates with the amplitude solved linearly."""
-    n, arms = data.survived.shape[:2]
-    floor = data.asymptote if data.asymptote is not None else 0.0
-    y = data.total_survived / np.maximum(data.total_shots, 1) - floor
-    w = data.total_shots
-    grid = np.geomspace(1e-3 / max(data.lengths[-1], 1.0), 5.0, 60)
-    shape = np.exp(-grid[:, None] * data.lengths)  # (R, L)
-    # per arm: best (A, rate); the shared A is the mean of the arms
-    num, den = np.einsum("ngl,rl->ngr", w * y, shape), np.einsum("ngl,rl->ngr", w, shape**2)
-    amp = np.clip(num / np.maximum(den, 1e-300), 1e-3, 1.0)
-    loss = np.einsum("ngl,ngrl->ngr", w, (y[:, :, None, :] - amp[..., None] * shape) ** 2)
-    best = loss.argmin(axis=2)
-    theta = np.zeros((n, 1 + arms + (data.asymptote is None)))
-    theta[:, 0] = np.log(np.take_along_axis(amp, best[..., None], axis=2)[..., 0].mean(axis=1))
-    theta[:, 1 : 1 + arms] = np.log(grid[best])
-    return theta
-
-
-def _solve(data: _Data) -> _Solution:
-    theta, done = _score(data) if data.asymptote is not None else (np.zeros((len(data.survived), 3)), np.zeros(len(data.survived), dtype=bool))
-    rest = np.flatnonzero(~done)
-    if rest.size:
-        theta[rest] = _search(data.rows(rest))
-    return _summarize(data, theta)
+    def covariance(self, p: Real, a: Real) -> Real:
+        """Sandwich covariance of p of each arm, A[, B], ``(P, P, n)``; that of the model where the sequences show no scatter."""
+        size = len(self.theta)
+        order = [*range(1, 1 + len(p)), 0, *range(1 + len(p), size)]
+        slope = np.concatenate([-self.rate * p, a[None], np.ones((size - 1 - len(p), len(a)))])  # of p, A, B by their parameters
+        levers = [self.lever((self.curve.covariance * self.unit(k)).sum(axis=1)) for k in order]
+        out = np.empty((size, size, len(a)))
+        for i in range(size):
+            for j in range(i + 1):
+                out[i, j] = out[j, i] = self.parts(levers[i], levers[j]).sum(axis=0) * slope[i] * slope[j]
+        model = self.curve.covariance[np.ix_(order, order)] * slope[:, None] * slope
+        degenerate = ~(out[range(len(p)), range(len(p))] >= 0.1 * model[range(len(p)), range(len(p))]).all(axis=0)
+        return np.where(degenerate, model, out)
 
 
-def _score(data: _Data) -> tuple[Real, npt.NDArray[np.bool_]]:
-    """Plain Fisher scoring from a log-linear start, in closed form: fast, and right for all but odd curves.
-
-    The information matrix couples the arms only through their common A, so one Schur complement solves it.
+def _goodness(moments: _Moments, curve: Curvature, parameters: int) -> tuple[Real, Ints, Bools, Real]:
+    """Chi-square of the lengths' means about the model, in units of the scatter between sequences but at least of the binomial variance.
 
     Returns:
-        Parameters ``(N, P)``, and which curves converged.
+        chi-square, its degrees of freedom, whether chance hardly gives it (F test), and the scatter in binomial units; ``(n,)`` each.
     """
-    m, floor = data.lengths, data.asymptote or 0.0
-    t, y = data.total_shots, data.total_survived / np.maximum(data.total_shots, 1)
-    signal = np.maximum(y - floor, 0.02)
-    w = t * signal**2
-    log = np.log(signal)
-    s0, s1, s2, z0, z1 = w.sum(2), w @ m, w @ m**2, (w * log).sum(2), (w * log) @ m
-    rate = np.maximum((s1 * z0 - s0 * z1) / (s0 * s2 - s1**2), 1e-3 / max(m[-1], 1.0))
-    log_a = np.clip(((z0 + rate * s1) / s0).mean(axis=1), -3.0, 0.0)
-    log_rate = np.log(rate)
-    edge = 0.5 / (t + 1)
-    done = np.zeros(len(t), dtype=bool)
-    for _ in range(_QUICK_STEPS):
-        rate = np.exp(log_rate)
-        e = np.exp(log_a[:, None, None] - rate[:, :, None] * m)
-        model = np.clip(e + floor, edge, 1 - edge)
-        w = e / (model * (1 - model))
-        r, f = w * t * (y - e - floor), w * t * e
-        score_a, score = r.sum(axis=(1, 2)), -rate * (r @ m)
-        faa, fa, ff = f.sum(axis=(1, 2)), -rate * (f @ m), rate**2 * (f @ m**2)
-        step_a = (score_a - (fa * score / ff).sum(axis=1)) / (faa - (fa**2 / ff).sum(axis=1))
-        step = (score - fa * step_a[:, None]) / ff
-        log_a, log_rate = log_a + np.clip(step_a, -1.0, 1.0), log_rate + np.clip(step, -1.0, 1.0)
-        done = np.maximum(np.abs(step_a), np.abs(step).max(axis=1)) < 1e-9  # scoring converges fast: the next step is far smaller
-        if done.all():
-            break
-    theta = np.concatenate([log_a[:, None], log_rate], axis=1)
-    inside = (log_a < np.log(2.0)) & (log_rate > _LOG_RATE[0]).all(axis=1) & (log_rate < _LOG_RATE[1]).all(axis=1)
-    return theta, done & inside & np.isfinite(theta).all(axis=1)
+    totals, w = moments.totals, curve.weight
+    freedom = np.maximum(moments.sequences - 1, 0)
+    per_shot = w * moments.per_shot
+    all_freedom = freedom.sum(axis=(0, 1))
+    pooled = per_shot.sum(axis=(0, 1)) / np.maximum(all_freedom, 1)
+    spread = np.maximum(np.where(freedom > 0, per_shot / np.maximum(freedom, 1), 0.0), np.maximum(pooled, 1.0))
+    chi2 = (w * (totals.survived - totals.shots * curve.model) ** 2 / np.maximum(totals.shots, 1) / spread).sum(axis=(0, 1))
+    dof = np.maximum((totals.shots > 0).sum(axis=(0, 1)) - parameters, 0)
+    limit = _misfit_limit(dof, all_freedom)
+    return chi2, dof.astype(np.int64), (dof > 0) & (chi2 > limit), np.where(all_freedom > 0, pooled, np.nan)
 
 
-def _search(data: _Data) -> Real:
-    """Damped Fisher scoring from a grid start, which no curve can upset: parameters ``(N, P)``."""
-    theta = _start(data)
-    n, size = theta.shape
-    low = np.full(size, _LOG_RATE[0])
-    high = np.full(size, _LOG_RATE[1])
-    low[0], high[0] = np.log(1e-6), np.log(2.0)
-    if data.asymptote is None:
-        low[-1], high[-1] = -0.5, 1.0
-    damping = np.full(n, 1e-3)
-    active = np.arange(n)
-    loss = _deviance(data, _design(data, theta)[0])
-    for _ in range(_STEPS):
-        if active.size == 0:
-            break
-        part = data.rows(active)
-        model, gradient = _design(part, theta[active])
-        w = _weights(part, model)
-        score = np.einsum("nglp,ngl->np", gradient, w * (part.total_survived - part.total_shots * model))
-        fisher = np.einsum("nglp,ngl,nglq->npq", gradient, w * part.total_shots, gradient)
-        scale = np.maximum(np.einsum("npp->np", fisher), 1e-12)
-        step = np.linalg.solve(fisher + (damping[active, None] * scale)[:, :, None] * np.eye(size), score[..., None])[..., 0]
-        step = np.clip(step, -2.0, 2.0)
-        trial = np.clip(theta[active] + step, low, high)
-        trial_loss = _deviance(part, _design(part, trial)[0])
-        better = trial_loss <= loss[active] + 1e-12 * np.abs(loss[active])
-        moved = np.abs(trial - theta[active]).max(axis=1)
-        done = (moved < 1e-10) | (damping[active] > 1e10)
-        theta[active[better]] = trial[better]
-        loss[active[better]] = trial_loss[better]
-        damping[active] = np.where(better, np.maximum(damping[active] * 0.1, 1e-14), damping[active] * 10)
-        active = active[~done]
-    return theta
-
-
-def _invert(fisher: Real) -> Real:
-    """Inverses of information matrices ``(N, P, P)``; pseudo-inverses where a curve says nothing about a parameter."""
-    size = fisher.shape[-1]
-    scale = 1 / np.sqrt(np.maximum(np.einsum("npp->np", fisher), 1e-300))
-    scaled = fisher * scale[:, :, None] * scale[:, None, :]
-    out = np.empty_like(scaled)
-    if size == 2:
-        det = 1 - scaled[:, 0, 1] ** 2
-        out[:, 0, 0] = out[:, 1, 1] = 1 / det
-        out[:, 0, 1] = out[:, 1, 0] = -scaled[:, 0, 1] / det
-    elif size == 3:
-        a, b, c = scaled[:, 0, 1], scaled[:, 0, 2], scaled[:, 1, 2]
-        det = 1 + 2 * a * b * c - a**2 - b**2 - c**2
-        cofactors = [[1 - c**2, b * c - a, a * c - b], [b * c - a, 1 - b**2, a * b - c], [a * c - b, a * b - c, 1 - a**2]]
-        for i in range(3):
-            for j in range(3):
-                out[:, i, j] = cofactors[i][j] / det
+def _misfit_limit(dof: Ints, freedom: Real) -> Real:
+    """The chi-square that a good curve exceeds once in a million, ``(n,)``; the same few pairs of degrees of freedom come again and again."""
+    key = np.stack([dof, freedom.astype(np.int64)])
+    if key.size and (key == key[:, :1]).all():
+        key, which = key[:, :1], np.zeros(key.shape[1], dtype=np.intp)
     else:
-        det = np.zeros(len(out))
-    poor = np.flatnonzero(~(det > 1e-9))
-    if poor.size:
-        out[poor] = np.linalg.pinv(np.nan_to_num(scaled[poor]) + 1e-13 * np.eye(size), hermitian=True)
-    return out * scale[:, :, None] * scale[:, None, :]
-
-
-def _summarize(data: _Data, theta: Real) -> _Solution:
-    size = theta.shape[1]
-    model, gradient = _design(data, theta)
-    w = _weights(data, model)
-    slope = gradient * w[..., None]
-    counts = slope * data.total_shots[..., None]
-    bread = _invert(np.stack([np.stack([(counts[..., p] * gradient[..., q]).sum(axis=(1, 2)) for q in range(size)], -1) for p in range(size)], -1))
-
-    mean = data.total_survived / np.maximum(data.total_shots, 1)
-    residual = data.survived - data.shots * mean[..., None]  # scatter about the length's own mean
-    taken = data.shots > 0
-    whole = bool(taken.all())
-    per_arm = np.full(mean.shape, taken.shape[3]) if whole else taken.sum(axis=3)  # sequences, (N, G, L)
-    count = per_arm[:, 0] if whole else taken.any(axis=1).sum(axis=2)  # (N, L)
-    inflate = np.where(count > 1, count / np.maximum(count - 1, 1), 0.0)
-    square = np.einsum("nglk,nhlk->nlgh", residual, residual)
-    scatter = square * inflate[:, :, None, None]
-    binomial = np.einsum("ngl,gh->nlgh", data.total_shots / w, np.eye(w.shape[1]))
-    scatter = np.where((count > 1)[:, :, None, None], scatter, binomial)  # one sequence: no scatter, binomial variance
-    scatter_dof = np.where(count > 1, np.maximum(count - 1, 1), 1e9).astype(float)
-
-    freedom = np.maximum(per_arm - 1, 0)
-    if whole and data.shots.min(initial=1) == data.shots.max(initial=1):
-        per_shot = w * np.einsum("nlgg->ngl", square) / data.shots.max(initial=1)
-    else:
-        per_shot = w * np.einsum("nglk,nglk,nglk->ngl", residual, residual, 1 / np.maximum(data.shots, 1))
-    pooled = per_shot.sum(axis=(1, 2)) / np.maximum(freedom.sum(axis=(1, 2)), 1)
-    spread = np.maximum(np.where(freedom > 0, per_shot / np.maximum(freedom, 1), 0.0), np.maximum(pooled, 1.0)[:, None, None])
-    chi2 = (w * data.total_shots * (mean - model) ** 2 / spread).sum(axis=(1, 2))
-    dof = np.maximum((data.total_shots > 0).sum(axis=(1, 2)) - size, 0)
-    misfit = (dof > 0) & (chi2 > dof)  # nothing milder can be rejected, so the costly test is for these alone
-    odd = np.flatnonzero(misfit)
-    misfit[odd] = special.fdtrc(dof[odd], np.maximum(freedom[odd].sum(axis=(1, 2)), 1), chi2[odd] / dof[odd]) < _REJECT
-    b = np.full(len(theta), data.asymptote) if data.asymptote is not None else theta[:, -1].copy()
-    return _Solution(theta, b, data, bread, slope, scatter, scatter_dof, chi2, dof, misfit)
+        key, which = np.unique(key, axis=1, return_inverse=True)
+    limit = key[0] * special.fdtri(np.maximum(key[0], 1), np.maximum(key[1], 1), 1 - _MISFIT)
+    return np.asarray(limit[which.reshape(-1)])
