@@ -47,11 +47,12 @@ class Cell:
     sequences: int
     shots: int
     design: str = "six"
+    outcomes: str = "balanced"
 
     @property
     def name(self) -> str:
         """As ``--cells`` matches it."""
-        return f"{self.family}/{self.error:g}/{self.sequences}/{self.shots}/{self.design}"
+        return f"{self.family}/{self.error:g}/{self.sequences}/{self.shots}/{self.design}/{self.outcomes}"
 
     def rng(self, *more: int) -> np.random.Generator:
         """The cell's own stream."""
@@ -72,6 +73,7 @@ class Row:
     sequences: int
     shots: int
     design: str
+    outcomes: str
     runs: int
     covered_68: float
     covered_95: float
@@ -82,7 +84,7 @@ class Row:
     @property
     def key(self) -> tuple[str | float, ...]:
         """What tells one row from another."""
-        return dataclasses.astuple(self)[:7]
+        return dataclasses.astuple(self)[:8]
 
     def misses(self) -> str:
         """Which band is missed by more than three standard errors, empty if none."""
@@ -98,7 +100,7 @@ class Row:
 def counts(source: pools.Source, cell: Cell, curves: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Lengths and survival counts ``(2, curves, L, K)`` of that many experiments on one pair."""
     lengths = source.lengths(cell.design)
-    return lengths, rng.binomial(cell.shots, source.draw(lengths, cell.sequences, curves, rng))
+    return lengths, rng.binomial(cell.shots, source.draw(lengths, cell.sequences, curves, rng, cell.outcomes))
 
 
 def _row(estimator: str, quantity: str, cell: Cell, truth: float, value: Real, sigma: Real, inside: list[npt.NDArray[np.bool_]]) -> Row:
@@ -152,8 +154,10 @@ def theirs(source: pools.Source, cell: Cell, estimator: str, repetitions: int) -
 
 def cells(pattern: str) -> Iterator[Cell]:
     """Cells by name, neighbours with the same pools."""
-    for family, error, design, sequences, shots in itertools.product(pools.FAMILIES, ERRORS, pools.DESIGNS, SEQUENCES, SHOTS):
-        cell = Cell(family, error, sequences, shots, design)
+    for family, error, design, outcomes, sequences, shots in itertools.product(
+        pools.FAMILIES, ERRORS, pools.DESIGNS, pools.OUTCOMES, SEQUENCES, SHOTS
+    ):
+        cell = Cell(family, error, sequences, shots, design, outcomes)
         if fnmatch.fnmatch(cell.name, pattern):
             yield cell
 
@@ -189,14 +193,15 @@ def save(rows: list[Row]) -> list[Row]:
 
 
 def table(rows: list[Row]) -> str:
-    """Markdown: smallest and largest coverage over errors, shots and families' cells, wanted 68 / 95."""
+    """Markdown: smallest and largest coverage over true errors and shots, 68 / 95 wanted."""
     families = list(pools.FAMILIES)
     lines = []
-    for design, quantity in itertools.product(pools.DESIGNS, QUANTITIES):
-        some = [r for r in rows if r.design == design and r.quantity == quantity]
+    for design, outcomes, quantity in itertools.product(pools.DESIGNS, pools.OUTCOMES, QUANTITIES):
+        some = [r for r in rows if (r.design, r.outcomes, r.quantity) == (design, outcomes, quantity)]
         if not some:
             continue
-        lines += [f"| {quantity}; lengths: {design} | sequences | {' | '.join(families)} | failed |", "|---|--:|" + "--:|" * (len(families) + 1)]
+        lines += [f"**{quantity}**; lengths: {design}; expected outcomes: {outcomes}", ""]
+        lines += [f"| estimator | sequences | {' | '.join(families)} | failed |", "|---|--:|" + "--:|" * (len(families) + 1)]
         for name, k in itertools.product((OURS, *peers.ESTIMATORS), SEQUENCES):
             line = [r for r in some if r.estimator == name and r.sequences == k]
             if line:
@@ -220,7 +225,9 @@ def _failures(rows: list[Row]) -> str:
 def main() -> int:
     """Measure, print, and judge ours."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", default="*/six", help="family/error/sequences/shots/design, with wildcards (default: %(default)s)")
+    parser.add_argument(
+        "--cells", default="*/six/balanced", help="family/error/sequences/shots/lengths/outcomes, with wildcards (default: %(default)s)"
+    )
     parser.add_argument("--cache", type=Path, help="folder that keeps the pools of sequences")
     parser.add_argument("--devices", type=int, default=3000, help="our repetitions, 20 pairs each; 0: none (default: %(default)s)")
     parser.add_argument("--peers", nargs="*", choices=peers.ESTIMATORS, help="measure peers too; without a name all of them")
