@@ -81,13 +81,17 @@ def test_outcomes_are_balanced_over_the_sequences_of_a_length():
             assert np.bincount(seen, minlength=outcomes).tolist() == [sequences // outcomes] * outcomes
 
 
-def test_outcomes_are_not_the_same_for_all_pairs_and_arms():
+def test_outcomes_are_those_of_the_other_arm_and_of_no_other_pair_or_length():
     plan = small_plan(DEVICE, small_recipe(sequences=8))
     rows = {}
     for c in circuits_of(plan, TWO_QUBIT):
         for u in units_of(plan, c):
-            rows.setdefault((plan.unit_target[u], plan.circuit_arm[c], plan.circuit_length[c]), []).append(int(plan.unit_expected[u]))
-    assert len(set(map(tuple, rows.values()))) > len(rows) / 2
+            rows.setdefault((plan.unit_target[u], plan.circuit_length[c]), {}).setdefault(int(plan.circuit_arm[c]), []).append(
+                (plan.circuit_sample[c], int(plan.unit_expected[u]))
+            )
+    arms = [(tuple(sorted(r[REFERENCE])), tuple(sorted(r[INTERLEAVED]))) for r in rows.values()]
+    assert all(reference == interleaved for reference, interleaved in arms)
+    assert len({reference for reference, _ in arms}) > len(arms) / 2
 
 
 def test_arms_share_their_cliffords_and_paddings():

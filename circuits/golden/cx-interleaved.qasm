@@ -50,7 +50,7 @@ cx q[1], q[0];
 sx q[1];
 rz(pi/2) q[0];
 cx q[1], q[0];
-rz(pi) q[0];
+rz(pi) q[1];
 barrier q[1], q[0];
 c[1] = measure q[1];
 c[0] = measure q[0];

@@ -3,7 +3,8 @@
 A circuit is wide: it holds one *unit* for each of its targets (a qubit or a pair). A unit is a random sequence of steps
 followed by one element that returns the register to a random bit string. A step of the padded protocol is C P1 P2 in
 the reference arm and C P1 G P2 in the interleaved arm, with a uniform Clifford C, random Paulis P1 and P2 as layers of
-their own, and the block G; the plain protocol leaves the Paulis out. Both arms share their Cliffords and Paulis.
+their own, and the block G; the plain protocol leaves the Paulis out. Both arms share their Cliffords and Paulis, and the bit
+string that a sequence ends in.
 
 References:
     E. Magesan et al., arXiv:1203.4550 (interleaved RB). R. Harper et al., arXiv:1901.00535 (random final Pauli).
@@ -272,7 +273,8 @@ class _Builder:
             total = cliffords.pauli(np.zeros((len(qubits), samples), dtype=int), 1)
             for step in range(m):
                 total = cliffords.compose(total, drawn[:, :, step], 1)
-            final, expected = _finish(total, 1, rng)
+            expected = _outcomes(len(qubits), samples, 1, rng)
+            final = _finish(total, expected, 1, rng)
             start = self._steps(drawn.reshape(-1), np.zeros((drawn.size, 2), dtype=np.uint8), m, drawn.shape[:2])
             blocks.append((m, start, [(final, expected)]))
         self._arrange(ONE_QUBIT, qubits, layer, samples, shots, blocks)
@@ -303,7 +305,8 @@ class _Builder:
                     t = cliffords.compose(t, padding[:, :, step, 0], 2)
                     t = cliffords.compose(t, interleaved, 2) if arm == INTERLEAVED else t
                     totals[arm] = cliffords.compose(t, padding[:, :, step, 1], 2)
-            ends = [_finish(t, 2, rng) for t in totals]
+            outcome = _outcomes(len(edges), samples, 2, rng)  # one for both arms: what readout does to it then cancels between them
+            ends = [(_finish(t, outcome, 2, rng), outcome) for t in totals]
             layers = (code[..., 0] + 6 * code[..., 1]).astype(np.uint8)
             start = self._steps(drawn.reshape(-1), layers.reshape(-1, 2), m, shape[:2])
             blocks.append((m, start, ends))
@@ -348,13 +351,16 @@ class _Builder:
         return out
 
 
-def _finish(total: npt.NDArray[np.uint16], n: int, rng: np.random.Generator) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]:
-    """Element that undoes ``total`` (T, K) and leaves a random bit string, balanced over the K sequences."""
-    targets, samples = total.shape
+def _outcomes(targets: int, samples: int, n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Random bit strings ``(T, K)``, balanced over the K sequences."""
     base = (np.arange(samples) + rng.integers(2**n, size=(targets, 1))) % 2**n
-    outcome = rng.permuted(base, axis=1)
+    return rng.permuted(base, axis=1)
+
+
+def _finish(total: npt.NDArray[np.uint16], outcome: npt.NDArray[np.int64], n: int, rng: np.random.Generator) -> npt.NDArray[np.uint16]:
+    """Elements ``(T, K)`` that undo ``total`` and leave the outcome."""
     sign = rng.integers(2**n, size=total.shape)  # the Z part, which no measurement sees
-    return cliffords.compose(cliffords.inverse(total, n), cliffords.pauli(outcome | sign << n, n), n), outcome
+    return cliffords.compose(cliffords.inverse(total, n), cliffords.pauli(outcome | sign << n, n), n)
 
 
 def plan_cost(plan: Plan, device: Device) -> PlanCost:

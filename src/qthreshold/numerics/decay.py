@@ -141,7 +141,13 @@ class InterleavedError:
 
 
 def fit_decays(
-    lengths: npt.ArrayLike, survived: npt.ArrayLike, shots: npt.ArrayLike, *, asymptote: float | None = 0.25, level: float = 0.95
+    lengths: npt.ArrayLike,
+    survived: npt.ArrayLike,
+    shots: npt.ArrayLike,
+    *,
+    asymptote: float | None = 0.25,
+    level: float = 0.95,
+    outcome: npt.ArrayLike | None = None,
 ) -> DecayFit:
     """Fit A p^m + B to every curve.
 
@@ -151,6 +157,8 @@ def fit_decays(
         shots: Shots per sequence, integers broadcastable to ``(N, L, K)``; 0 where a cell is missing.
         asymptote: B, fixed by design (1/d with a random final Pauli); None fits it.
         level: Confidence level of ``p_low`` and ``p_high``.
+        outcome: Which bit string each sequence should end in, integers broadcastable to ``(N, L, K)``, if they were balanced over
+            the sequences of a length: what an uneven readout does to them is then not taken for scatter.
 
     Returns:
         One :class:`DecayFit`. Curves that cannot be fitted are NaN and say why in ``status``.
@@ -164,7 +172,7 @@ def fit_decays(
         >>> round(float(fit_decays(m, x, 1000).p[0]), 4)
         0.99
     """
-    fit = _fit(arrange(lengths, [survived], shots), asymptote=asymptote, level=level)
+    fit = _fit(arrange(lengths, [survived], shots, outcome), asymptote=asymptote, level=level)
     values = {f.name: getattr(fit, f.name) for f in dataclasses.fields(DecayFit)}
     return DecayFit(**{k: v[:, 0] if k.startswith("p") else v for k, v in values.items()})
 
@@ -177,6 +185,7 @@ def joint_decays(
     ratios: Sequence[tuple[int, int]] = (),
     dim: int = 4,
     level: float = 0.95,
+    outcome: npt.ArrayLike | None = None,
 ) -> JointFit:
     """Fit several arms of every target at once: one A and B = 1/d, a decay parameter for each arm.
 
@@ -191,6 +200,7 @@ def joint_decays(
         ratios: Pairs of arms (interleaved, reference): the error (d-1)/d (1 - p_interleaved / p_reference) is estimated for each.
         dim: Dimension d of the pair (4) or qubit (2).
         level: Confidence level.
+        outcome: As for :func:`fit_decays`, also ``(G, N, L, K)``.
 
     Raises:
         ValueError: As for :func:`fit_decays`, or a ratio names an arm that is not there.
@@ -201,7 +211,7 @@ def joint_decays(
     for pair in ratios:
         if len(pair) != 2 or not all(0 <= g < len(survived) for g in pair) or pair[0] == pair[1]:
             raise ValueError(f"a ratio names two different arms out of 0..{len(survived) - 1}, got {tuple(pair)}")
-    return _fit(arrange(lengths, survived, shots), asymptote=1 / dim, level=level, ratios=ratios)
+    return _fit(arrange(lengths, survived, shots, outcome), asymptote=1 / dim, level=level, ratios=ratios)
 
 
 def interleaved_error(
@@ -212,6 +222,7 @@ def interleaved_error(
     *,
     dim: int = 4,
     level: float = 0.95,
+    outcome: npt.ArrayLike | None = None,
 ) -> InterleavedError:
     """Error of the interleaved gate, r = (d-1)/d (1 - p_int/p_ref), from a joint fit with one A and B = 1/d.
 
@@ -222,6 +233,7 @@ def interleaved_error(
         shots: Shots per sequence and arm, broadcastable to ``(N, L, K)``, or ``(2, N, L, K)`` when the arms differ.
         dim: Dimension d of the pair (4) or qubit (2).
         level: Confidence level.
+        outcome: As for :func:`fit_decays`, also ``(2, N, L, K)``.
 
     Returns:
         One :class:`InterleavedError`; ``systematic_low/high`` is error -/+ the bound of :func:`.rates.magesan_bound`.
@@ -232,7 +244,7 @@ def interleaved_error(
     References:
         E. Magesan et al., arXiv:1203.4550, eqs. (4) and (5).
     """
-    fit = joint_decays(lengths, [survived_ref, survived_int], shots, ratios=[(1, 0)], dim=dim, level=level)
+    fit = joint_decays(lengths, [survived_ref, survived_int], shots, ratios=[(1, 0)], dim=dim, level=level, outcome=outcome)
     end = np.where((fit.status == "no_decay")[:, None], fit.p_low, fit.p)  # p = 1 would promise too much
     error, bound = fit.error[:, 0], magesan_bound(end[:, 0], end[:, 1], dim)
     arms = {f"p_{arm}{end}": getattr(fit, f"p{end}")[:, g] for g, arm in enumerate(("ref", "int")) for end in ("", "_low", "_high")}
@@ -251,15 +263,17 @@ def interleaved_error(
 class Arranged:
     """Checked counts of G arms: lengths increasing and different, ``(L,)``; survived, an integer array ``(N, L, K)`` for each arm.
 
-    ``shots`` is one number where all cells have as many, else an integer array ``(N, L, K)`` for each arm.
+    ``shots`` is one number where all cells have as many, else an integer array ``(N, L, K)`` for each arm; ``outcome`` is one for each
+    arm where it is known.
     """
 
     lengths: Real
     survived: tuple[npt.NDArray[np.integer], ...]
     shots: int | tuple[npt.NDArray[np.integer], ...]
+    outcome: tuple[npt.NDArray[np.integer], ...] | None
 
 
-def arrange(lengths: npt.ArrayLike, survived: Sequence[npt.ArrayLike], shots: npt.ArrayLike) -> Arranged:
+def arrange(lengths: npt.ArrayLike, survived: Sequence[npt.ArrayLike], shots: npt.ArrayLike, outcome: npt.ArrayLike | None = None) -> Arranged:
     """Check counts, sort lengths and put the sequences of equal lengths together.
 
     Raises:
@@ -273,19 +287,24 @@ def arrange(lengths: npt.ArrayLike, survived: Sequence[npt.ArrayLike], shots: np
         shapes = " and ".join(dict.fromkeys(str(x.shape) for x in arms))
         raise ValueError(f"survived must have shape (N, {m.size}, K) for {m.size} lengths, the same in every arm, got {shapes}")
     t = _integers(shots, "shots")
-    try:
-        each = np.broadcast_to(t, (len(arms), *arms[0].shape))
-    except ValueError:
-        raise ValueError(f"shots of shape {t.shape} do not fit survived of shape {arms[0].shape}") from None
+    each = _for_each_arm(t, arms, "shots")
     uniform = t.size > 0 and t.min() == t.max() > 0 and arms[0].shape[2] > 0
     for x, s in zip(arms, each, strict=True):
         _check_range(x, s, int(t.flat[0]) if uniform else None)
+    ends = None if outcome is None else _for_each_arm(_integers(outcome, "outcome"), arms, "outcome")
     order, often = np.unique(m, return_counts=True)
     if not np.array_equal(m, order):
-        arms = [_by_length(x, m) for x in arms]
-        each = np.stack([_by_length(s, m) for s in each])
+        arms, each = [_by_length(x, m) for x in arms], [_by_length(s, m) for s in each]
+        ends = None if ends is None else [_by_length(o, m) for o in ends]
         uniform = uniform and bool((often == often[0]).all())  # else the rarer lengths end in gaps
-    return Arranged(order, tuple(arms), int(t.flat[0]) if uniform else tuple(each))
+    return Arranged(order, tuple(arms), int(t.flat[0]) if uniform else tuple(each), None if ends is None else tuple(ends))
+
+
+def _for_each_arm(values: npt.NDArray[np.integer], arms: list[npt.NDArray[np.integer]], name: str) -> list[npt.NDArray[np.integer]]:
+    try:
+        return list(np.broadcast_to(values, (len(arms), *arms[0].shape)))
+    except ValueError:
+        raise ValueError(f"{name} of shape {values.shape} do not fit survived of shape {arms[0].shape}") from None
 
 
 def _checked_lengths(lengths: npt.ArrayLike) -> Real:
@@ -355,7 +374,7 @@ def _moments(data: Arranged, rows: slice, asymptote: float | None) -> _Moments:
     # cells as (G, K, L, n): sums over sequences then run along contiguous curves
     x = _cells_first(data.survived, rows)
     total = x.sum(axis=1)
-    if isinstance(data.shots, int):
+    if isinstance(data.shots, int) and data.outcome is None:
         sequences = np.full(total.shape, float(x.shape[1]))
         totals = Totals(data.lengths, total, sequences * data.shots, asymptote)
         mean = total / sequences
@@ -363,14 +382,49 @@ def _moments(data: Arranged, rows: slice, asymptote: float | None) -> _Moments:
         diagonal = scatter[range(len(x)), range(len(x))]
         runs = _runs_z(x.sum(axis=0) > mean.sum(axis=0) if len(x) > 1 else x[0] > mean[0], None)
         return _Moments(totals, sequences, sequences[0], scatter, diagonal / data.shots, runs)
-    t = _cells_first(data.shots, rows)
+    t = np.full(x.shape, float(data.shots)) if isinstance(data.shots, int) else _cells_first(data.shots, rows)
     totals = Totals(data.lengths, total, t.sum(axis=1), asymptote)
-    x -= t * (total / np.maximum(totals.shots, 1))[:, None]
-    share = x / np.maximum(t, 1)
     used = t > 0
-    taken = np.asarray(used.any(axis=0))
+    sequences, taken = used.sum(axis=1).astype(float), np.asarray(used.any(axis=0))
+    mean = total / np.maximum(totals.shots, 1)
+    inflated: Real | float = 1.0
+    if data.outcome is None:
+        x -= t * mean[:, None]
+    else:
+        effect, known = _readout_effect(x, t, mean, _cells_first(data.outcome, rows))
+        x -= t * mean[:, None] * (1 + effect)
+        freedom = np.maximum(sequences - 1, 0).sum(axis=(0, 1))
+        inflated = freedom / np.maximum(freedom - known, 1)  # for what was taken out of the scatter
+    share = x / np.maximum(t, 1)
     runs = _runs_z(share.sum(axis=0) > 0, taken)
-    return _Moments(totals, used.sum(axis=1).astype(float), taken.sum(axis=0).astype(float), _products(x), (x * share).sum(axis=1), runs)
+    return _Moments(totals, sequences, taken.sum(axis=0).astype(float), _products(x) * inflated, (x * share).sum(axis=1) * inflated, runs)
+
+
+def _readout_effect(x: Real, shots: Real, mean: Real, outcome: Real) -> tuple[Real, Real]:
+    """What readout does to sequences that should end in different bit strings, and how many numbers say so.
+
+    Zeros are read more reliably than ones, so that survival depends on the expected outcome by nearly the same factor at every
+    length. Outcomes are balanced over the sequences of a length, so this averages out of its mean; it must not count as scatter.
+
+    Args:
+        x: Survived, ``(G, K, L, n)``.
+        shots: Of the same shape.
+        mean: Mean survival of each length, ``(G, L, n)``.
+        outcome: Expected outcome of each cell, ``(G, K, L, n)``.
+
+    Returns:
+        Relative excess of each cell's survival, ``(G, K, L, n)``, and the number of outcomes less one, ``(n,)``.
+    """
+    expected = shots * mean[:, None]
+    weight = 1 / np.maximum(1 - mean, 1e-3)[:, None]
+    effect, seen = np.zeros_like(x), np.zeros(x.shape[3])
+    for o in np.unique(outcome):
+        here = (outcome == o) & (shots > 0)
+        total = (here * weight * expected).sum(axis=(0, 1, 2))
+        factor = (here * weight * x).sum(axis=(0, 1, 2)) / np.maximum(total, 1e-300) - 1
+        effect += np.where(here & (total > 0), factor, 0.0)
+        seen += total > 0
+    return effect, np.maximum(seen - 1, 0)
 
 
 def _products(x: Real) -> Real:

@@ -4,6 +4,7 @@ Every function returns plain arrays ``(low, high)`` or ``(best, low, high)``; re
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,11 +30,10 @@ def student_t(dof: npt.ArrayLike, level: float) -> Real:
 def _log_t_series(level: float) -> Real:
     """Chebyshev coefficients of log t as a function of 2/dof - 1."""
 
-    def log_t(x: Real) -> Real:
-        return np.asarray(np.log(special.stdtrit(2 / np.maximum(x + 1, 2e-9), (1 + level) / 2)))
+    def log_t(x: Any) -> Any:
+        return np.log(special.stdtrit(2 / np.maximum(x + 1, 2e-9), (1 + level) / 2))
 
-    series: Real = chebyshev.chebinterpolate(log_t, 28)  # type: ignore[type-var]  # numpy's stub wants a scalar function, its code an array's
-    return series
+    return np.asarray(chebyshev.chebinterpolate(log_t, 28))
 
 
 def normal_quantiles(size: int) -> Real:
