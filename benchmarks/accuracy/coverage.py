@@ -33,7 +33,7 @@ SHOTS = (100, 1000)
 LEVELS = (0.68, 0.95)
 PAIRS = 20
 """Pairs of a device."""
-OURS = "qthreshold"
+OURS, UNTOLD = "qthreshold", "qthreshold, outcomes not told"
 QUANTITIES = ("p, one curve", "C-NOT error, one pair", f"C-NOT error, mean of {PAIRS} pairs")
 _CSV = Path(__file__).with_name("coverage.csv")
 
@@ -47,12 +47,11 @@ class Cell:
     sequences: int
     shots: int
     design: str = "six"
-    outcomes: str = "balanced"
 
     @property
     def name(self) -> str:
         """As ``--cells`` matches it."""
-        return f"{self.family}/{self.error:g}/{self.sequences}/{self.shots}/{self.design}/{self.outcomes}"
+        return f"{self.family}/{self.error:g}/{self.sequences}/{self.shots}/{self.design}"
 
     def rng(self, *more: int) -> np.random.Generator:
         """The cell's own stream."""
@@ -73,7 +72,6 @@ class Row:
     sequences: int
     shots: int
     design: str
-    outcomes: str
     runs: int
     covered_68: float
     covered_95: float
@@ -84,7 +82,7 @@ class Row:
     @property
     def key(self) -> tuple[str | float, ...]:
         """What tells one row from another."""
-        return dataclasses.astuple(self)[:8]
+        return dataclasses.astuple(self)[:7]
 
     def misses(self) -> str:
         """Which band is missed by more than three standard errors, empty if none."""
@@ -97,10 +95,11 @@ class Row:
         return ""
 
 
-def counts(source: pools.Source, cell: Cell, curves: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """Lengths and survival counts ``(2, curves, L, K)`` of that many experiments on one pair."""
+def counts(source: pools.Source, cell: Cell, curves: int, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
+    """Lengths, survival counts ``(2, curves, L, K)`` and expected outcomes ``(curves, L, K)`` of that many experiments on one pair."""
     lengths = source.lengths(cell.design)
-    return lengths, rng.binomial(cell.shots, source.draw(lengths, cell.sequences, curves, rng, cell.outcomes))
+    survival, expected = source.draw(lengths, cell.sequences, curves, rng)
+    return lengths, rng.binomial(cell.shots, survival), expected
 
 
 def _row(estimator: str, quantity: str, cell: Cell, truth: float, value: Real, sigma: Real, inside: list[npt.NDArray[np.bool_]]) -> Row:
@@ -110,14 +109,16 @@ def _row(estimator: str, quantity: str, cell: Cell, truth: float, value: Real, s
     return Row(estimator, quantity, *dataclasses.astuple(cell), value.size, *shares, round(float(1 - ok.mean()), 5), round(bias, 4), round(spread, 4))
 
 
-def ours(source: pools.Source, cell: Cell, devices: int) -> list[Row]:
-    """Single curves, single pairs and device means of ``devices`` experiments on 20 equal pairs."""
+def ours(source: pools.Source, cell: Cell, devices: int, *, told: bool = True) -> list[Row]:
+    """Single curves, single pairs and device means of ``devices`` experiments on 20 equal pairs; ``told``: fits know the expected outcomes."""
+    name = OURS if told else UNTOLD
     rng = cell.rng(0)
     p, pair = [], []
     for _ in range(PAIRS):
-        lengths, x = counts(source, cell, devices, rng)
-        curve = [fit_decays(lengths, x[0], cell.shots, level=level) for level in LEVELS]
-        both = [interleaved_error(lengths, *x, cell.shots, level=level) for level in LEVELS]
+        lengths, x, expected = counts(source, cell, devices, rng)
+        outcome = expected if told else None
+        curve = [fit_decays(lengths, x[0], cell.shots, level=level, outcome=outcome) for level in LEVELS]
+        both = [interleaved_error(lengths, *x, cell.shots, level=level, outcome=outcome) for level in LEVELS]
         p.append([curve[0].p, curve[0].p_error, *((f.p_low <= source.p_ref) & (source.p_ref <= f.p_high) for f in curve)])
         inside = ((f.low <= source.error) & (source.error <= f.high) for f in both)
         pair.append([both[0].error, both[0].standard_error, both[0].dof_error, *inside])
@@ -125,9 +126,9 @@ def ours(source: pools.Source, cell: Cell, devices: int) -> list[Row]:
     means = np.array([[_device_mean(*columns, level) for columns in zip(value.T, sigma.T, dof.T, strict=True)] for level in LEVELS])
     hits = [(m[:, 1] <= source.error) & (source.error <= m[:, 2]) for m in means]
     return [
-        _row(OURS, QUANTITIES[0], cell, source.p_ref, *(np.concatenate([f[i] for f in p]) for i in (0, 1)), _stacked(p, 2)),
-        _row(OURS, QUANTITIES[1], cell, source.error, value.ravel(), sigma.ravel(), _stacked(pair, 3)),
-        _row(OURS, QUANTITIES[2], cell, source.error, means[0, :, 0], means[0, :, 3], hits),
+        _row(name, QUANTITIES[0], cell, source.p_ref, *(np.concatenate([f[i] for f in p]) for i in (0, 1)), _stacked(p, 2)),
+        _row(name, QUANTITIES[1], cell, source.error, value.ravel(), sigma.ravel(), _stacked(pair, 3)),
+        _row(name, QUANTITIES[2], cell, source.error, means[0, :, 0], means[0, :, 3], hits),
     ]
 
 
@@ -143,7 +144,7 @@ def _device_mean(value: Real, sigma: Real, dof: Real, level: float) -> tuple[flo
 
 def theirs(source: pools.Source, cell: Cell, estimator: str, repetitions: int) -> list[Row]:
     """The same of a peer, for single curves and pairs; its interval is normal, with the standard error that it quotes."""
-    lengths, x = counts(source, cell, repetitions, cell.rng(1))
+    lengths, x, _ = counts(source, cell, repetitions, cell.rng(1))
     found = peers.ESTIMATORS[estimator](lengths, x, cell.shots)
     rows = []
     for quantity, truth, value, sigma in zip(QUANTITIES, (source.p_ref, source.error), found[::2], found[1::2], strict=False):
@@ -154,21 +155,21 @@ def theirs(source: pools.Source, cell: Cell, estimator: str, repetitions: int) -
 
 def cells(pattern: str) -> Iterator[Cell]:
     """Cells by name, neighbours with the same pools."""
-    for family, error, design, outcomes, sequences, shots in itertools.product(
-        pools.FAMILIES, ERRORS, pools.DESIGNS, pools.OUTCOMES, SEQUENCES, SHOTS
-    ):
-        cell = Cell(family, error, sequences, shots, design, outcomes)
+    for family, error, design, sequences, shots in itertools.product(pools.FAMILIES, ERRORS, pools.DESIGNS, SEQUENCES, SHOTS):
+        cell = Cell(family, error, sequences, shots, design)
         if fnmatch.fnmatch(cell.name, pattern):
             yield cell
 
 
-def measure(chosen: Iterable[Cell], *, cache: Path | None, devices: int, with_peers: Iterable[str] = (), repetitions: int = 0) -> Iterator[Row]:
+def measure(
+    chosen: Iterable[Cell], *, cache: Path | None, devices: int, told: bool = True, with_peers: Iterable[str] = (), repetitions: int = 0
+) -> Iterator[Row]:
     """Rows of all cells, ours (if ``devices``) and the peers'."""
     for (family, error), group in itertools.groupby(chosen, lambda c: (c.family, c.error)):
         source = pools.Source.of(family, error, cache=cache)
         for cell in group:
             if devices:
-                yield from ours(source, cell, devices)
+                yield from ours(source, cell, devices, told=told)
             for name in with_peers:
                 yield from theirs(source, cell, name, repetitions)
 
@@ -196,13 +197,13 @@ def table(rows: list[Row]) -> str:
     """Markdown: smallest and largest coverage over true errors and shots, 68 / 95 wanted."""
     families = list(pools.FAMILIES)
     lines = []
-    for design, outcomes, quantity in itertools.product(pools.DESIGNS, pools.OUTCOMES, QUANTITIES):
-        some = [r for r in rows if (r.design, r.outcomes, r.quantity) == (design, outcomes, quantity)]
+    for design, quantity in itertools.product(pools.DESIGNS, QUANTITIES):
+        some = [r for r in rows if (r.design, r.quantity) == (design, quantity)]
         if not some:
             continue
-        lines += [f"**{quantity}**; lengths: {design}; expected outcomes: {outcomes}", ""]
+        lines += [f"**{quantity}**; lengths: {design}", ""]
         lines += [f"| estimator | sequences | {' | '.join(families)} | failed |", "|---|--:|" + "--:|" * (len(families) + 1)]
-        for name, k in itertools.product((OURS, *peers.ESTIMATORS), SEQUENCES):
+        for name, k in itertools.product((OURS, UNTOLD, *peers.ESTIMATORS), SEQUENCES):
             line = [r for r in some if r.estimator == name and r.sequences == k]
             if line:
                 by_family = [[r for r in line if r.family == f] for f in families]
@@ -212,7 +213,7 @@ def table(rows: list[Row]) -> str:
 
 
 def _ranges(rows: list[Row]) -> str:
-    digits = 1 if any(r.estimator == OURS for r in rows) else 0
+    digits = 1 if any(r.estimator in (OURS, UNTOLD) for r in rows) else 0
     spans = [[100 * v for v in (min(c), max(c))] for c in ([r.covered_68 for r in rows], [r.covered_95 for r in rows])] if rows else []
     return " / ".join(f"{low:.{digits}f}-{high:.{digits}f}" for low, high in spans) or "-"
 
@@ -225,18 +226,24 @@ def _failures(rows: list[Row]) -> str:
 def main() -> int:
     """Measure, print, and judge ours."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--cells", default="*/six/balanced", help="family/error/sequences/shots/lengths/outcomes, with wildcards (default: %(default)s)"
-    )
+    parser.add_argument("--cells", default="*/six", help="family/error/sequences/shots/lengths, with wildcards (default: %(default)s)")
     parser.add_argument("--cache", type=Path, help="folder that keeps the pools of sequences")
     parser.add_argument("--devices", type=int, default=3000, help="our repetitions, 20 pairs each; 0: none (default: %(default)s)")
+    parser.add_argument("--untold", action="store_true", help="do not tell our fits which outcome a sequence should have")
     parser.add_argument("--peers", nargs="*", choices=peers.ESTIMATORS, help="measure peers too; without a name all of them")
     parser.add_argument("--peer-repetitions", type=int, default=300, help="(default: %(default)s)")
     parser.add_argument("--write", action="store_true", help="renew coverage.csv and README.md")
     options = parser.parse_args()
     chosen = [] if options.peers is None else options.peers or list(peers.ESTIMATORS)
     start, rows = time.monotonic(), []
-    for row in measure(cells(options.cells), cache=options.cache, devices=options.devices, with_peers=chosen, repetitions=options.peer_repetitions):
+    for row in measure(
+        cells(options.cells),
+        cache=options.cache,
+        devices=options.devices,
+        told=not options.untold,
+        with_peers=chosen,
+        repetitions=options.peer_repetitions,
+    ):
         rows.append(row)
         print(*dataclasses.astuple(row), row.misses() if row.estimator == OURS else "", sep=", ", flush=True)
     print(table(rows))

@@ -38,9 +38,6 @@ _FIXED = (1, 10, 20, 40, 80, 150)
 DESIGNS = (*_FACTORS, "fixed")
 """Lengths: six from 1 to 1.2 / (1 - p_ref); those of the default recipe; 1 to 150 whatever the error."""
 
-OUTCOMES = ("balanced", "paired", "random")
-"""Expected outcomes over the sequences of a length: balanced, each arm by itself (as a plan has them), balanced and equal in both arms, random."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
@@ -100,28 +97,20 @@ class Source:
         wanted = exact.mean_ideal_end(self.model, [m], padded=True)[:, 0]
         return np.clip(survival + _shift(survival.mean(axis=2), plain, wanted)[:, None, None], 0.0, 1.0)
 
-    def draw(self, lengths: Ints, sequences: int, curves: int, rng: np.random.Generator, outcomes: str = "balanced") -> Real:
-        """Survival of the sequences of ``curves`` experiments, ``(2, curves, L, sequences)``.
+    def draw(self, lengths: Ints, sequences: int, curves: int, rng: np.random.Generator) -> tuple[Real, Ints]:
+        """Survival of the sequences of ``curves`` experiments, ``(2, curves, L, sequences)``, and their expected outcomes without the arm.
 
-        Every length has sequences of its own; within a curve none is used twice. Expected outcomes are drawn as
-        :data:`OUTCOMES` says.
+        Every length has sequences of its own; within a curve none is used twice. Expected outcomes are as a plan has them:
+        balanced over the sequences of a length, equal in both arms.
         """
-        out = np.empty((2, curves, len(lengths), sequences))
+        expected = (np.arange(sequences) + rng.integers(4, size=(curves, len(lengths), 1))) % 4
+        expected = rng.permuted(expected, axis=2)
+        survival = np.empty((2, *expected.shape))
         groups = self.size // sequences
         for i, m in enumerate(lengths.tolist()):
             turns = [rng.permutation(self.size)[: groups * sequences].reshape(groups, sequences) for _ in range(-(-curves // groups))]
-            chosen = np.concatenate(turns)[:curves]
-            expected = [_expected(sequences, curves, outcomes, rng) for _ in (0, 1)]
-            for arm in (0, 1):
-                out[arm, :, i] = self.pool(m)[arm][chosen, expected[0 if outcomes == "paired" else arm]]
-        return out
-
-
-def _expected(sequences: int, curves: int, outcomes: str, rng: np.random.Generator) -> Ints:
-    """Expected outcomes of one arm, ``(curves, sequences)``."""
-    if outcomes == "random":
-        return rng.integers(4, size=(curves, sequences))
-    return rng.permuted((np.arange(sequences) + rng.integers(4, size=(curves, 1))) % 4, axis=1)
+            survival[:, :, i] = self.pool(m)[:, np.concatenate(turns)[:curves], expected[:, i]]
+        return survival, expected
 
 
 def _shift(survival: Real, plain: Real, wanted: Real) -> Real:

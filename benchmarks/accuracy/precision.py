@@ -50,7 +50,7 @@ class Scatter:
 def compare(source: pools.Source, repetitions: int) -> list[Scatter]:
     """Ours and every peer on the same counts."""
     cell = _COMPARED
-    lengths, x = coverage.counts(source, cell, repetitions, cell.rng(2))
+    lengths, x, _ = coverage.counts(source, cell, repetitions, cell.rng(2))
     found = {coverage.OURS: interleaved_error(lengths, *x, cell.shots).error}
     found |= {name: estimator(lengths, x, cell.shots).error for name, estimator in peers.ESTIMATORS.items()}
     return [Scatter.of(name, error, cell.error) for name, error in found.items()]
@@ -85,10 +85,10 @@ def efficiency(source: pools.Source, cell: coverage.Cell, repetitions: int, *, p
     """Ours beside the bound. ``per_step``: noise after each step that does not depend on the Clifford, so that all sequences survive alike."""
     lengths = source.lengths(cell.design)
     p = np.array([[source.p_ref], [source.p_int]])
-    means, within, between = _moments(source, lengths)
+    means, scatter = _moments(source, lengths)
     amplitude = (means[0, 0] - 0.25) / p[0, 0] ** lengths[0]
     if per_step:
-        means, within, between = amplitude * p**lengths + 0.25, np.zeros_like(within), np.zeros_like(between)
+        means, scatter = amplitude * p**lengths + 0.25, np.zeros_like(scatter)
         rng = cell.rng(4)
         x = rng.binomial(cell.shots, np.broadcast_to(means[:, None, :, None], (2, repetitions, lengths.size, cell.sequences)))
     else:
@@ -96,7 +96,7 @@ def efficiency(source: pools.Source, cell: coverage.Cell, repetitions: int, *, p
     fit = interleaved_error(lengths, *x, cell.shots)
     found = fit.error[np.isfinite(fit.error)]
     sd = found.std(ddof=1)
-    bound = _bound(p, amplitude, lengths, means, within, between, cell)
+    bound = _bound(p, amplitude, lengths, means, scatter, cell)
     kurtosis = float(np.mean((found - found.mean()) ** 4) / sd**4)
     variance = float(sd**2 / bound)
     return Efficiency(
@@ -105,24 +105,20 @@ def efficiency(source: pools.Source, cell: coverage.Cell, repetitions: int, *, p
     )  # fmt: skip
 
 
-def _moments(source: pools.Source, lengths: coverage.Ints) -> tuple[Real, Real, Real]:
-    """Mean survival and its variance between sequences of one expected outcome, ``(2, L)``; covariance of the arms, ``(L,)``."""
+def _moments(source: pools.Source, lengths: coverage.Ints) -> tuple[Real, Real]:
+    """Mean survival ``(2, L)`` and its covariance between sequences of one expected outcome, which outcomes in balance leave, ``(L, 2, 2)``."""
     pool = np.stack([source.pool(m) for m in lengths.tolist()], axis=1)  # (2, L, size, 4)
-    by_sequence = pool.mean(axis=3)
-    centred = by_sequence - by_sequence.mean(axis=2, keepdims=True)
-    return pool.mean(axis=(2, 3)), pool.var(axis=2).mean(axis=2), (centred[0] * centred[1]).mean(axis=1)
+    centred = pool - pool.mean(axis=2, keepdims=True)
+    return pool.mean(axis=(2, 3)), np.einsum("also,blso->lab", centred, centred) / (pool.shape[2] * pool.shape[3])
 
 
-def _bound(p: Real, a: float, lengths: coverage.Ints, means: Real, within: Real, between: Real, cell: coverage.Cell) -> float:
+def _bound(p: Real, a: float, lengths: coverage.Ints, means: Real, scatter: Real, cell: coverage.Cell) -> float:
     """Smallest variance of an unbiased estimate of the C-NOT error, A unknown and common to both arms, B known.
 
     Information of the mean survival of the arms at each length, normal with the covariance that sequences and shots give it.
     """
-    binomial = (means * (1 - means) - within) / cell.shots
-    covariance = np.zeros((lengths.size, 2, 2))
-    for arm in (0, 1):
-        covariance[:, arm, arm] = (within + binomial)[arm] / cell.sequences
-    covariance[:, 0, 1] = covariance[:, 1, 0] = between / cell.sequences
+    binomial = (means * (1 - means) - np.einsum("laa->al", scatter)) / cell.shots
+    covariance = (scatter + np.einsum("al,ab->lab", binomial, np.eye(2))) / cell.sequences
     gradient = np.zeros((lengths.size, 2, 3))  # of the means, to A, p_ref, p_int
     gradient[:, :, 0] = (p**lengths).T
     for arm in (0, 1):

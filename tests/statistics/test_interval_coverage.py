@@ -64,8 +64,10 @@ def test_mean_of_random_sequences_is_a_power_of_the_twisted_step(family: str) ->
 def test_draws_repeat_no_sequence_within_a_curve_and_balance_outcomes() -> None:
     source = pools.Source.of("depolarizing", 1e-2, size=40)
     source.pools[2] = np.arange(2 * 40 * 4, dtype=float).reshape(2, 40, 4)  # every value tells arm, sequence and outcome
-    drawn = source.draw(np.array([2]), 8, 12, np.random.default_rng(1))[:, :, 0].astype(int)
+    survival, expected = source.draw(np.array([2]), 8, 12, np.random.default_rng(1))
+    drawn = survival[:, :, 0].astype(int)
     sequence, outcome = drawn // 4 % 40, drawn % 4
+    assert (outcome == expected[:, 0]).all()
     assert (sequence[0] == sequence[1]).all()
     assert all(len(set(s)) == 8 for s in sequence[0].tolist())
     assert (np.sort(outcome, axis=2) == np.repeat(np.arange(4), 2)).all()
