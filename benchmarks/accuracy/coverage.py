@@ -104,9 +104,9 @@ def counts(source: pools.Source, cell: Cell, curves: int, rng: np.random.Generat
 
 def _row(estimator: str, quantity: str, cell: Cell, truth: float, value: Real, sigma: Real, inside: list[npt.NDArray[np.bool_]]) -> Row:
     ok = np.isfinite(value) & np.isfinite(sigma)
-    bias, spread = ((value[ok].mean() - truth) / sigma[ok].mean(), value[ok].std(ddof=1) / sigma[ok].mean()) if ok.sum() > 1 else (np.nan, np.nan)
-    shares = [round(float((i & ok).mean()), 5) for i in inside]
-    return Row(estimator, quantity, *dataclasses.astuple(cell), value.size, *shares, round(float(1 - ok.mean()), 5), round(bias, 4), round(spread, 4))
+    unit = sigma[ok].mean() if ok.sum() > 1 else np.nan
+    figures = (*((i & ok).mean() for i in inside), 1 - ok.mean(), (value[ok].mean() - truth) / unit, value[ok].std(ddof=1) / unit)
+    return Row(estimator, quantity, *dataclasses.astuple(cell), value.size, *(round(float(v), 5) for v in figures))
 
 
 def ours(source: pools.Source, cell: Cell, devices: int, *, told: bool = True) -> list[Row]:

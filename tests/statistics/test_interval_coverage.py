@@ -18,11 +18,12 @@ def sources() -> dict[tuple[str, float], pools.Source]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("shots", [100, 1000])
 @pytest.mark.parametrize("sequences", [3, 10])
 @pytest.mark.parametrize("error", [1e-2, 1e-3])
 @pytest.mark.parametrize("family", pools.FAMILIES)
-def test_intervals_cover_as_they_say(sources: dict[tuple[str, float], pools.Source], family: str, error: float, sequences: int) -> None:
-    rows = coverage.ours(sources[family, error], coverage.Cell(family, error, sequences, 100), DEVICES)
+def test_intervals_cover_as_they_say(sources: dict[tuple[str, float], pools.Source], family: str, error: float, sequences: int, shots: int) -> None:
+    rows = coverage.ours(sources[family, error], coverage.Cell(family, error, sequences, shots), DEVICES)
     assert [r.quantity for r in rows] == list(coverage.QUANTITIES)
     for row in rows:
         print(f"{row.quantity}: {row.covered_68:.1%}, {row.covered_95:.1%} of {row.runs}; bias {row.bias:+.3f}, spread {row.spread:.3f}")
