@@ -1,9 +1,13 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qthreshold.numerics import decay
 from qthreshold.numerics.decay import REASONS, REJECTED, fit_decays, interleaved_error, joint_decays
+from qthreshold.numerics.intervals import clopper_pearson
 from qthreshold.numerics.rates import magesan_bound
 from reference.decay import fit_one
 
@@ -73,6 +77,119 @@ def test_joint_fit_agrees_with_the_slow_twin():
         assert fit.p_ref[i] == pytest.approx(twin[1], rel=1e-8)
         assert fit.p_int[i] == pytest.approx(twin[2], rel=1e-8)
         assert fit.error[i] == pytest.approx(0.75 * (1 - twin[2] / twin[1]), rel=1e-6)
+
+
+def test_joint_fit_of_four_arms_agrees_with_the_slow_twin():
+    rng = np.random.default_rng(16)
+    p = np.array([0.99, 0.985, 0.988, 0.98])
+    arms = [curves(np.full(6, q), M, 400, 8, rng) for q in p]
+    fit = joint_decays(M, arms, 400, ratios=[(1, 0), (3, 2)])
+    for i in range(6):
+        twin = fit_one(M, np.stack([x[i].sum(-1) for x in arms]), np.full((4, 3), 3200), 0.25, [0.72, *p])
+        np.testing.assert_allclose(fit.p[i], twin[1:], rtol=1e-8)
+        assert fit.a[i] == pytest.approx(twin[0], rel=1e-7)
+        np.testing.assert_allclose(fit.error[i], 0.75 * (1 - twin[[2, 4]] / twin[[1, 3]]), rtol=1e-6)
+
+
+def test_joint_fit_of_two_arms_is_the_interleaved_fit():
+    rng = np.random.default_rng(17)
+    ref, inter = curves(np.full(9, 0.99), M, 300, 5, rng), curves(np.full(9, 0.98), M, 300, 5, rng)
+    joint, fit = joint_decays(M, [ref, inter], 300, ratios=[(1, 0)]), interleaved_error(M, ref, inter, 300)
+    np.testing.assert_array_equal(joint.error[:, 0], fit.error)
+    np.testing.assert_array_equal(joint.p[:, 1], fit.p_int)
+    assert joint_decays(M, [ref, inter], 300).error.shape == (9, 0)
+
+
+def test_arms_that_share_an_amplitude_sharpen_each_other():
+    rng = np.random.default_rng(18)
+    ref, inter = (curves(np.full(400, q), M, 300, 10, rng) for q in (0.99, 0.985))
+    shots = np.full((2, 400, 3, 10), 300)
+    shots[1, :, 0] = inter[:, 0] = 0  # without its short length an arm alone hardly knows its amplitude
+    together, alone = joint_decays(M, [ref, inter], shots), fit_decays(M, inter, shots[1])
+    assert together.p[:, 1].std() < 0.75 * alone.p.std()
+    assert np.median(together.p_error[:, 1]) == pytest.approx(together.p[:, 1].std(), rel=0.15)
+
+
+def test_lengths_that_one_arm_did_not_use_are_missing_cells():
+    rng = np.random.default_rng(19)
+    ref, inter = curves([0.99], M, 300, 6, rng), curves([0.985], M, 300, 6, rng)
+    shots = np.full((2, 1, 3, 6), 300)
+    shots[1, :, 1] = 0
+    inter[:, 1] = 0
+    fit = joint_decays(M, [ref, inter], shots)
+    twin = fit_one(M, np.stack([ref[0].sum(-1), inter[0].sum(-1)]), shots[:, 0].sum(-1), 0.25, [0.72, 0.99, 0.985])
+    np.testing.assert_allclose(fit.p[0], twin[1:], rtol=1e-8)
+
+
+# lengths in any order
+
+
+def test_order_of_lengths_does_not_matter():
+    rng = np.random.default_rng(20)
+    x = curves(rng.uniform(0.98, 0.995, 20), M, 200, 6, rng)
+    order = [2, 0, 1]
+    sorted_, shuffled = fit_decays(M, x, 200), fit_decays(M[order], x[:, order], 200)
+    np.testing.assert_array_equal(sorted_.p, shuffled.p)
+    np.testing.assert_array_equal(sorted_.p_low, shuffled.p_low)
+
+
+def test_a_repeated_length_is_one_length_with_more_sequences():
+    rng = np.random.default_rng(21)
+    x = curves(rng.uniform(0.98, 0.995, 20), np.repeat(M, 2), 200, 6, rng)
+    pooled = np.concatenate([x[:, ::2], x[:, 1::2]], axis=2)
+    a, b = fit_decays(np.repeat(M, 2), x, 200), fit_decays(M, pooled, 200)
+    for name in ("p", "p_low", "p_high", "chi2", "covariance"):
+        np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=1e-10)
+
+
+def test_only_some_lengths_repeated_leave_gaps_that_count_as_missing():
+    rng = np.random.default_rng(22)
+    x = curves(rng.uniform(0.98, 0.995, 20), [1, 40, 40, 120], 200, 6, rng)
+    padded, shots = np.zeros((20, 3, 12), int), np.zeros((20, 3, 12), int)
+    for i, rows in enumerate(([0], [1, 2], [3])):
+        padded[:, i, : 6 * len(rows)] = x[:, rows].reshape(20, -1)
+        shots[:, i, : 6 * len(rows)] = 200
+    a, b = fit_decays([1, 40, 40, 120], x, 200), fit_decays(M, padded, shots)
+    np.testing.assert_array_equal(a.p_low, b.p_low)
+    one = np.stack([fit_one(M, padded[i].sum(-1)[None], shots[i].sum(-1)[None], 0.25, [0.72, 0.99])[1] for i in range(20)])
+    np.testing.assert_allclose(a.p, one, rtol=1e-8)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    rng = np.random.default_rng(23)
+    x = curves(rng.uniform(0.5, 0.9999, 500), M, 100, 4, rng)
+    x[::50] = 0
+    whole_, shots = fit_decays(M, x, 100), np.where(rng.random(x.shape) < 0.9, 100, 0)
+    ragged = fit_decays(M, np.minimum(x, shots), shots)
+    monkeypatch.setattr(decay, "_BLOCK_CELLS", 800)  # 64 curves a block
+    for before, after in ((whole_, fit_decays(M, x, 100)), (ragged, fit_decays(M, np.minimum(x, shots), shots))):
+        for field in dataclasses.fields(before):
+            np.testing.assert_array_equal(getattr(before, field.name), getattr(after, field.name))
+
+
+# nothing failed
+
+
+@pytest.mark.parametrize("level", [0.68, 0.95])
+def test_without_a_failure_the_bound_is_that_of_clopper_and_pearson(level):
+    """Every shot of length m fails with probability A m rate, A = 3/4; two-sided, so 3.7 instead of the 3 of the one-sided rule."""
+    fit = fit_decays(M, whole(1, 3, 10, value=1000), 1000, level=level)
+    exposure = 0.75 * 10_000 * M.sum()
+    assert fit.status[0] == "no_decay"
+    assert 1 - fit.p_low[0] == pytest.approx(float(clopper_pearson(0, exposure, level)[2]), rel=1e-3)
+    assert fit.p_high[0] == pytest.approx(1.0, abs=1e-9)
+
+
+def test_bounds_hold_the_truth_where_hardly_anything_fails():
+    rng = np.random.default_rng(24)
+    p = np.full(4000, 1 - 1e-6)  # one or two failures in all
+    x = curves(p, M, 200, 10, rng, a=0.75)
+    fit = fit_decays(M, x, 200)
+    assert ((fit.p_low <= p) & (p <= fit.p_high)).mean() > 0.94
+    inter = interleaved_error(M, x, curves(p * (1 - 1e-6), M, 200, 10, rng, a=0.75), 200)
+    ok = np.isfinite(inter.error)
+    assert ok.all()
+    assert ((inter.low <= 7.5e-7) & (inter.high >= 7.5e-7))[ok].mean() > 0.94
 
 
 # recovering the truth
@@ -180,6 +297,120 @@ def test_statuses_say_what_is_wrong():
     assert fit.status.tolist() == ["no_decay", "too_fast", "poor_fit", "ok"]
     assert np.isfinite(fit.p).tolist() == [True, False, False, True]
     assert set(fit.status) <= set(REASONS)
+
+
+LONG = np.array([1, 20, 60, 150, 400])
+
+
+@pytest.mark.parametrize("arms", [1, 2])
+def test_a_shifted_asymptote_is_said_and_fitted(arms):
+    rng = np.random.default_rng(25)
+    p = np.full(200, 0.99)
+    x = [curves(p if g == 0 else 0.99 * p, LONG, 400, 20, rng, b=0.19, a=0.78) for g in range(arms)]
+    fit = fit_decays(LONG, x[0], 400) if arms == 1 else interleaved_error(LONG, *x, 400)
+    found = fit.p if arms == 1 else fit.p_ref
+    assert (fit.status == "asymptote_shifted").mean() > 0.98
+    assert np.median(fit.b) == pytest.approx(0.19, abs=0.005)
+    assert found.mean() == pytest.approx(0.99, abs=4 * found.std() / np.sqrt(200) + 1e-5)
+    assert (np.abs(fit.asymptote_z) > 4).mean() > 0.98
+    assert fit.covariance.shape[1:] == (1 + arms, 1 + arms)
+    low, high = (fit.p_low, fit.p_high) if arms == 1 else (fit.p_ref_low, fit.p_ref_high)
+    assert in_band(((low <= 0.99) & (high >= 0.99)).sum(), 200, 0.93, 0.97)
+    if arms == 2:
+        assert in_band(((fit.low <= 0.0075) & (fit.high >= 0.0075)).sum(), 200, 0.93, 0.97)
+
+
+@pytest.mark.parametrize("direction", [-1, 1])
+def test_results_that_drift_in_time_are_said_to_and_keep_their_numbers(direction):
+    rng = np.random.default_rng(26)
+    ramp = np.linspace(-0.08, 0.08, 40)[::direction]  # of the survival at the longer lengths, in the course of the run
+    s = 0.72 * 0.99**LONG[:, None] + 0.25 + ramp * (LONG > 20)[:, None]
+    fit = fit_decays(LONG, rng.binomial(1000, np.broadcast_to(s, (100, 5, 40))), 1000)
+    assert (fit.status == "drift").mean() > 0.95
+    assert np.isfinite(fit.p).all()
+
+
+def test_sequences_that_both_arms_share_are_no_drift():
+    rng = np.random.default_rng(27)
+    common = rng.normal(0, 0.05, (2000, 5, 20))
+    s = [np.clip((0.7 * p**LONG + 0.25)[:, None] + common, 0, 1) for p in (0.99, 0.985)]
+    fit = interleaved_error(LONG, *(rng.binomial(1000, v) for v in s), 1000)
+    assert (fit.status == "drift").sum() <= 1
+
+
+def test_good_curves_raise_no_alarm():
+    rng = np.random.default_rng(28)
+    x = curves(rng.uniform(0.98, 0.995, 20_000), LONG, 200, 10, rng)
+    fit = fit_decays(LONG, x, 200)
+    assert np.isin(fit.status, ["asymptote_shifted", "drift", "poor_fit"]).sum() <= 4  # once in 100,000 each
+    assert np.nanstd(fit.asymptote_z) == pytest.approx(1.0, abs=0.08)
+    assert np.nanmean(fit.asymptote_z) == pytest.approx(0.0, abs=0.05)
+    assert np.nanstd(fit.runs_z) == pytest.approx(1.0, abs=0.08)
+    assert -0.1 < np.nanmean(fit.runs_z) < 0.4  # about their own mean residuals change sign more often than independent ones
+
+
+def test_missing_cells_do_not_count_as_runs():
+    rng = np.random.default_rng(29)
+    x = curves(np.full(300, 0.99), LONG, 200, 10, rng)
+    gaps = np.zeros((300, 5, 10), int)
+    shots = np.concatenate([np.full((300, 5, 10), 200), gaps], axis=2)
+    spread = rng.permuted(np.arange(20))  # the same cells in the same order, with gaps between
+    spread = np.argsort(np.where(spread < 10, 0, 1), kind="stable")
+    place = np.sort(spread[:10])
+    wide, there = np.zeros((300, 5, 20), int), np.zeros((300, 5, 20), int)
+    wide[:, :, place], there[:, :, place] = x, 200
+    whole_ = fit_decays(LONG, x, 200)
+    for got in (fit_decays(LONG, np.concatenate([x, gaps], axis=2), shots), fit_decays(LONG, wide, there)):
+        np.testing.assert_allclose(got.runs_z, whole_.runs_z)
+        np.testing.assert_allclose(got.p_low, whole_.p_low, rtol=1e-12)
+
+
+def test_overdispersion_is_the_scatter_in_units_of_that_of_shots():
+    rng = np.random.default_rng(30)
+    survival = 0.7 * 0.99**M + 0.25
+    sd = 0.03
+    x = rng.binomial(500, np.clip(survival[:, None] + rng.normal(0, sd, (2000, 3, 10)), 0, 1))
+    expected = 1 + np.mean(sd**2 * 499 / (survival * (1 - survival)))
+    assert np.mean(fit_decays(M[1:], x[:, 1:], 500).overdispersion) == pytest.approx(
+        1 + np.mean(sd**2 * 499 / (survival * (1 - survival))[1:]), rel=0.03
+    )
+    assert expected > 1.5
+    assert np.mean(fit_decays(M, curves(np.full(2000, 0.99), M, 500, 10, rng), 500).overdispersion) == pytest.approx(1.0, abs=0.02)
+
+
+def uneven_readout(p, outcome, lengths, shots, rng, flips=(0.01, 0.03)):
+    """Counts (N, L, K) of sequences that should end in ``outcome``, with P(1|0) and P(0|1) of both qubits."""
+    one = np.array([[1 - flips[0], flips[1]], [flips[0], 1 - flips[1]]])  # read, true
+    read = np.kron(one, one)
+    signal = p**lengths[:, None]
+    survival = read.diagonal() * (signal + (1 - signal) / 4) + (read.sum(axis=1) - read.diagonal()) * (1 - signal) / 4  # (L, 4)
+    return rng.binomial(shots, survival[np.arange(len(lengths))[:, None], outcome])
+
+
+@pytest.mark.parametrize("sequences", [4, 12])
+def test_an_uneven_readout_is_not_taken_for_scatter_when_outcomes_are_told(sequences):
+    rng = np.random.default_rng(31)
+    outcome = np.argsort(rng.random((4000, len(LONG), sequences)), axis=2) % 4
+    p_ref, p_int = 0.995, 0.995 * (1 - 4 / 3 * 2e-3)
+    ref, inter = (uneven_readout(p, outcome, LONG, 1000, rng) for p in (p_ref, p_int))
+    blind, told = fit_decays(LONG, ref, 1000), fit_decays(LONG, ref, 1000, outcome=outcome)
+    np.testing.assert_allclose(told.p, blind.p, rtol=1e-12)
+    band = BAND[3 if sequences == 4 else 10]
+    assert in_band(((told.p_low <= p_ref) & (p_ref <= told.p_high)).sum(), 4000, *band)
+    assert ((blind.p_low <= p_ref) & (p_ref <= blind.p_high)).mean() > 0.985  # what telling is for
+    assert np.median(told.p_error) < 0.8 * np.median(blind.p_error)
+    assert np.mean(told.overdispersion) == pytest.approx(1.0, abs=0.05)
+    fit = interleaved_error(LONG, ref, inter, 1000, outcome=np.stack([outcome, outcome]))
+    assert in_band(((fit.low <= 2e-3) & (fit.high >= 2e-3)).sum(), 4000, *band)
+
+
+def test_outcomes_that_are_all_alike_change_nothing():
+    x = curves(np.full(20, 0.99), M, 300, 5, np.random.default_rng(32))
+    blind, told = fit_decays(M, x, 300), fit_decays(M, x, 300, outcome=np.zeros((1, 1, 1), int))
+    for name in ("p", "p_low", "p_high", "chi2"):
+        np.testing.assert_allclose(getattr(told, name), getattr(blind, name), rtol=1e-9)
+    with pytest.raises(ValueError, match=r"outcome of shape \(7,\) do not fit"):
+        fit_decays(M, x, 300, outcome=np.zeros(7, int))
 
 
 def test_no_data_and_one_length_only_are_no_data():
@@ -369,23 +600,6 @@ def test_systematic_range_is_the_estimate_plus_minus_the_published_bound():
     bound = magesan_bound(fit.p_ref, fit.p_int)
     assert fit.systematic_high[0] == pytest.approx(fit.error[0] + bound[0])
     assert fit.systematic_low[0] == pytest.approx(max(fit.error[0] - bound[0], 0))
-
-
-@pytest.mark.parametrize(
-    ("p_ref", "p_int", "dim", "expected"),
-    [
-        # 3/4 (|0.99 - 0.98/0.99| + 0.01); 0.98/0.99 = 0.98989899
-        (0.99, 0.98, 4, 0.75 * (0.99 - 0.9898989898989899 + 0.01)),
-        (0.99, 0.99**2, 4, 0.75 * 0.01),
-        # 1/2 (|0.9 - 0.8/0.9| + 0.1); 0.8/0.9 = 0.88888889
-        (0.9, 0.8, 2, 0.5 * (0.9 - 0.8888888888888889 + 0.1)),
-        (1.0, 1.0, 4, 0.0),
-        # the second form is smaller only when the reference is nearly perfect and the gate very bad: 30 e/(16 (1-e)) + 4 sqrt(15 e)/(1-e), e = 1e-4
-        (0.9999, 0.5, 4, 30 * 1e-4 / (16 * 0.9999) + 4 * 0.01 * np.sqrt(15) / 0.9999),
-    ],
-)
-def test_bound_by_hand_from_magesan_eq_5(p_ref, p_int, dim, expected):
-    assert magesan_bound(p_ref, p_int, dim) == pytest.approx(expected, rel=1e-10, abs=1e-15)
 
 
 # coverage

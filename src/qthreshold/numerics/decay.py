@@ -13,7 +13,6 @@ References:
     E. Magesan, J. M. Gambetta, J. Emerson, arXiv:1009.3639 (RB); E. Magesan et al., arXiv:1203.4550 (interleaved RB).
     R. Harper et al., arXiv:1901.00535 (asymptote fixed by a random final Pauli).
     H. White, Econometrica 50, 1 (1982) (sandwich covariance).
-    A. Wald, J. Wolfowitz, Ann. Math. Stat. 11, 147 (1940) (runs test).
 """
 
 import dataclasses
@@ -25,10 +24,11 @@ import numpy.typing as npt
 from scipy import special
 
 from qthreshold.numerics.intervals import satterthwaite, student_t
-from qthreshold.numerics.likelihood import Curvature, Totals, curvature, maximise
+from qthreshold.numerics.likelihood import Curvature, curvature, maximise
 from qthreshold.numerics.rates import magesan_bound
+from qthreshold.numerics.sequences import Arranged, Moments, arrange, moments
 
-__all__ = ["REASONS", "REJECTED", "DecayFit", "InterleavedError", "JointFit", "arrange", "fit_decays", "interleaved_error", "joint_decays"]
+__all__ = ["REASONS", "REJECTED", "DecayFit", "InterleavedError", "JointFit", "fit_decays", "interleaved_error", "joint_decays"]
 
 Real = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -51,7 +51,6 @@ REJECTED = ("too_fast", "poor_fit", "no_data")
 
 _MISFIT = 1e-6  # chance that a good curve is rejected
 _ALARM = 1e-5  # chance that a good curve is said to have a shifted asymptote, and the same for drift
-_FEWEST_CELLS = 20  # for the normal approximation of the runs test
 _BLOCK_CELLS = 300_000  # the cells of a block, 2 MB, stay in cache
 _QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # curves without information overflow, and end as NaN with a status
 
@@ -256,220 +255,6 @@ def interleaved_error(
     )  # fmt: skip
 
 
-# the data
-
-
-@dataclass(frozen=True, slots=True)
-class Arranged:
-    """Checked counts of G arms: lengths increasing and different, ``(L,)``; survived, an integer array ``(N, L, K)`` for each arm.
-
-    ``shots`` is one number where all cells have as many, else an integer array ``(N, L, K)`` for each arm; ``outcome`` is one for each
-    arm where it is known.
-    """
-
-    lengths: Real
-    survived: tuple[npt.NDArray[np.integer], ...]
-    shots: int | tuple[npt.NDArray[np.integer], ...]
-    outcome: tuple[npt.NDArray[np.integer], ...] | None
-
-
-def arrange(lengths: npt.ArrayLike, survived: Sequence[npt.ArrayLike], shots: npt.ArrayLike, outcome: npt.ArrayLike | None = None) -> Arranged:
-    """Check counts, sort lengths and put the sequences of equal lengths together.
-
-    Raises:
-        ValueError: What is wrong, and both values that do not fit together.
-    """
-    m = _checked_lengths(lengths)
-    if not len(survived):
-        raise ValueError("at least one arm is needed, got none")
-    arms = [_integers(x, "survived") for x in survived]
-    if arms[0].ndim != 3 or arms[0].shape[1] != m.size or any(x.shape != arms[0].shape for x in arms):
-        shapes = " and ".join(dict.fromkeys(str(x.shape) for x in arms))
-        raise ValueError(f"survived must have shape (N, {m.size}, K) for {m.size} lengths, the same in every arm, got {shapes}")
-    t = _integers(shots, "shots")
-    each = _for_each_arm(t, arms, "shots")
-    uniform = t.size > 0 and t.min() == t.max() > 0 and arms[0].shape[2] > 0
-    for x, s in zip(arms, each, strict=True):
-        _check_range(x, s, int(t.flat[0]) if uniform else None)
-    ends = None if outcome is None else _for_each_arm(_integers(outcome, "outcome"), arms, "outcome")
-    order, often = np.unique(m, return_counts=True)
-    if not np.array_equal(m, order):
-        arms, each = [_by_length(x, m) for x in arms], [_by_length(s, m) for s in each]
-        ends = None if ends is None else [_by_length(o, m) for o in ends]
-        uniform = uniform and bool((often == often[0]).all())  # else the rarer lengths end in gaps
-    return Arranged(order, tuple(arms), int(t.flat[0]) if uniform else tuple(each), None if ends is None else tuple(ends))
-
-
-def _for_each_arm(values: npt.NDArray[np.integer], arms: list[npt.NDArray[np.integer]], name: str) -> list[npt.NDArray[np.integer]]:
-    try:
-        return list(np.broadcast_to(values, (len(arms), *arms[0].shape)))
-    except ValueError:
-        raise ValueError(f"{name} of shape {values.shape} do not fit survived of shape {arms[0].shape}") from None
-
-
-def _checked_lengths(lengths: npt.ArrayLike) -> Real:
-    m = np.asarray(lengths)
-    if m.ndim != 1 or m.dtype.kind not in "iuf":
-        raise ValueError(f"lengths must be a list of numbers, got {m.dtype} of shape {m.shape}: {m.tolist()}")
-    if not np.isfinite(m).all() or (m < 0).any():
-        raise ValueError(f"lengths must be finite and not negative, got {m.tolist()}")
-    if np.unique(m).size < 2:
-        raise ValueError(f"a decay needs at least two different lengths (three where the asymptote is fitted), got {m.tolist()}")
-    return m.astype(float)
-
-
-def _integers(values: npt.ArrayLike, name: str) -> npt.NDArray[np.integer]:
-    array = np.asarray(values)
-    if array.dtype.kind in "iu":
-        return array
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        raise ValueError(f"{name} must be counts, got NaN at {tuple(np.argwhere(np.isnan(array))[0].tolist())}; give missing cells 0 shots")
-    raise ValueError(f"{name} must be counts of an integer type, got {array.dtype} (a probability alone does not say of how many shots)")
-
-
-def _check_range(survived: npt.NDArray[np.integer], shots: npt.NDArray[np.integer], uniform: int | None) -> None:
-    if not survived.size or (survived.min() >= 0 and (survived.max() <= uniform if uniform is not None else (survived <= shots).all())):
-        return
-    at = tuple(np.argwhere((survived < 0) | (survived > shots))[0].tolist())
-    raise ValueError(f"survived must lie between 0 and shots in every cell, got {survived[at]} of {shots[at]} at (curve, length, sequence) {at}")
-
-
-def _by_length(counts: npt.NDArray[np.integer], lengths: Real) -> npt.NDArray[np.integer]:
-    """Counts ``(N, L, K)`` of repeated or unsorted lengths by different lengths ``(N, L', K')``, padded with empty cells."""
-    places = [np.flatnonzero(lengths == m) for m in np.unique(lengths)]
-    n, _, k = counts.shape
-    out = np.zeros((n, len(places), k * max(map(len, places))), dtype=counts.dtype)
-    for i, rows in enumerate(places):
-        out[:, i, : k * len(rows)] = counts[:, rows].reshape(n, -1)
-    return out
-
-
-@dataclass(frozen=True, slots=True)
-class _Moments:
-    """What the fit needs of a block of n curves.
-
-    Attributes:
-        totals: Counts summed over sequences.
-        sequences: How many of them each arm has, ``(G, L, n)``.
-        paired: Sequences that any arm has, ``(L, n)``.
-        scatter: Sums over sequences of products of the arms' residuals about their length's own mean, ``(G, G, L, n)``.
-        per_shot: Sums of squared residuals, each by the shots of its sequence, ``(G, L, n)``.
-        runs_z: Runs of residuals of one sign in time, less what chance gives, in its standard deviations, ``(n,)``; NaN where too few.
-    """
-
-    totals: Totals
-    sequences: Real
-    paired: Real
-    scatter: Real
-    per_shot: Real
-    runs_z: Real
-
-    def freed(self, index: npt.NDArray[np.intp]) -> "_Moments":
-        """Some of the curves, with the asymptote to be fitted."""
-        totals = dataclasses.replace(self.totals.columns(index), asymptote=None)
-        return _Moments(totals, *(getattr(self, f.name)[..., index] for f in dataclasses.fields(self)[1:]))
-
-
-def _moments(data: Arranged, rows: slice, asymptote: float | None) -> _Moments:
-    # cells as (G, K, L, n): sums over sequences then run along contiguous curves
-    x = _cells_first(data.survived, rows)
-    total = x.sum(axis=1)
-    if isinstance(data.shots, int) and data.outcome is None:
-        sequences = np.full(total.shape, float(x.shape[1]))
-        totals = Totals(data.lengths, total, sequences * data.shots, asymptote)
-        mean = total / sequences
-        scatter = _products(x) - total[:, None] * mean
-        diagonal = scatter[range(len(x)), range(len(x))]
-        runs = _runs_z(x.sum(axis=0) > mean.sum(axis=0) if len(x) > 1 else x[0] > mean[0], None)
-        return _Moments(totals, sequences, sequences[0], scatter, diagonal / data.shots, runs)
-    t = np.full(x.shape, float(data.shots)) if isinstance(data.shots, int) else _cells_first(data.shots, rows)
-    totals = Totals(data.lengths, total, t.sum(axis=1), asymptote)
-    used = t > 0
-    sequences, taken = used.sum(axis=1).astype(float), np.asarray(used.any(axis=0))
-    mean = total / np.maximum(totals.shots, 1)
-    inflated: Real | float = 1.0
-    if data.outcome is None:
-        x -= t * mean[:, None]
-    else:
-        effect, known = _readout_effect(x, t, mean, _cells_first(data.outcome, rows))
-        x -= t * mean[:, None] * (1 + effect)
-        freedom = np.maximum(sequences - 1, 0).sum(axis=(0, 1))
-        inflated = freedom / np.maximum(freedom - known, 1)  # for what was taken out of the scatter
-    share = x / np.maximum(t, 1)
-    runs = _runs_z(share.sum(axis=0) > 0, taken)
-    return _Moments(totals, sequences, taken.sum(axis=0).astype(float), _products(x) * inflated, (x * share).sum(axis=1) * inflated, runs)
-
-
-def _readout_effect(x: Real, shots: Real, mean: Real, outcome: Real) -> tuple[Real, Real]:
-    """What readout does to sequences that should end in different bit strings, and how many numbers say so.
-
-    Zeros are read more reliably than ones, so that survival depends on the expected outcome by nearly the same factor at every
-    length. Outcomes are balanced over the sequences of a length, so this averages out of its mean; it must not count as scatter.
-
-    Args:
-        x: Survived, ``(G, K, L, n)``.
-        shots: Of the same shape.
-        mean: Mean survival of each length, ``(G, L, n)``.
-        outcome: Expected outcome of each cell, ``(G, K, L, n)``.
-
-    Returns:
-        Relative excess of each cell's survival, ``(G, K, L, n)``, and the number of outcomes less one, ``(n,)``.
-    """
-    expected = shots * mean[:, None]
-    weight = 1 / np.maximum(1 - mean, 1e-3)[:, None]
-    effect, seen = np.zeros_like(x), np.zeros(x.shape[3])
-    for o in np.unique(outcome):
-        here = (outcome == o) & (shots > 0)
-        total = (here * weight * expected).sum(axis=(0, 1, 2))
-        factor = (here * weight * x).sum(axis=(0, 1, 2)) / np.maximum(total, 1e-300) - 1
-        effect += np.where(here & (total > 0), factor, 0.0)
-        seen += total > 0
-    return effect, np.maximum(seen - 1, 0)
-
-
-def _products(x: Real) -> Real:
-    """Sums over sequences of products of arms, ``(G, K, L, n)`` -> ``(G, G, L, n)``."""
-    return np.stack([np.stack([np.einsum("kln,kln->ln", g, h) for h in x]) for g in x])
-
-
-def _cells_first(arms: Sequence[npt.NDArray[np.integer]], rows: slice) -> Real:
-    n, lengths, sequences = arms[0][rows].shape
-    out = np.empty((len(arms), sequences, lengths, n))
-    for g, arm in enumerate(arms):
-        out[g] = arm[rows].transpose(2, 1, 0)
-    return out
-
-
-def _count(flags: Bools) -> Ints:
-    """How many of ``(T, n)`` are true, ``(n,)``; in bytes as long as they hold, which is several times faster."""
-    parts = (np.add.reduce(flags[i : i + 255].view(np.uint8), axis=0, dtype=np.uint8) for i in range(0, len(flags), 255))
-    return sum((part.astype(np.int64) for part in parts), start=np.zeros(flags.shape[1], dtype=np.int64))
-
-
-def _runs_z(up: Bools, taken: Bools | None) -> Real:
-    """Runs test of the signs of residuals, ``(K, L, n)``, in time: sequence by sequence, within each from short to long.
-
-    Arms of a sequence share random Cliffords, so their residuals are one observation. Fewer runs than chance means drift. Any
-    dichotomy of exchangeable values has the same distribution of runs given how many lie on each side, so ties do no harm.
-    """
-    up = up.reshape(up.shape[0] * up.shape[1], up.shape[2])
-    if taken is None:
-        above, cells = _count(up), np.full(up.shape[1], len(up))
-    else:
-        taken = taken.reshape(up.shape)
-        above, cells = _count(up & taken), taken.sum(axis=0)
-        latest = np.maximum.accumulate(np.where(taken, np.arange(len(up))[:, None], 0), axis=0)
-        first = taken.argmax(axis=0) if len(up) else np.zeros(up.shape[1], dtype=np.intp)
-        up = np.take_along_axis(up, np.maximum(latest, first), axis=0)  # a missing cell repeats the last that has data
-    runs = 1 + _count(up[1:] != up[:-1])
-    mean = 2 * above * (cells - above) / np.maximum(cells, 1)  # of the runs, less one
-    spread = np.sqrt(mean * (mean - 1) / np.maximum(cells - 1, 1))
-    return np.where((cells >= _FEWEST_CELLS) & (np.minimum(above, cells - above) >= 5), (runs - 1 - mean) / spread, np.nan)
-
-
-# the fit
-
-
 @_QUIET
 def _fit(data: Arranged, *, asymptote: float | None, level: float, ratios: Sequence[tuple[int, int]] = ()) -> JointFit:
     if asymptote is not None and not 0 <= asymptote < 1:
@@ -479,13 +264,13 @@ def _fit(data: Arranged, *, asymptote: float | None, level: float, ratios: Seque
     n, cells = len(data.survived[0]), len(data.survived) * int(np.prod(data.survived[0].shape[1:]))
     size = max(_BLOCK_CELLS // max(cells, 1), 64)
     scale = 1 - (asymptote or 0.0)
-    parts = [_fit_block(_moments(data, slice(i, i + size), asymptote), level, ratios, scale) for i in range(0, max(n, 1), size)]
+    parts = [_fit_block(moments(data, slice(i, i + size), asymptote), level, ratios, scale) for i in range(0, max(n, 1), size)]
     if len(parts) == 1:
         return parts[0]
     return JointFit(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in dataclasses.fields(JointFit)})
 
 
-def _fit_block(moments: _Moments, level: float, ratios: Sequence[tuple[int, int]], scale: float) -> JointFit:
+def _fit_block(moments: Moments, level: float, ratios: Sequence[tuple[int, int]], scale: float) -> JointFit:
     """Fit a block; where the asymptote is fixed and plainly wrong, fit it too."""
     fit, shifted = _Solution.of(moments).fit(level, ratios, scale)
     again = np.flatnonzero(shifted)
@@ -519,7 +304,7 @@ class _Solution:
         overdispersion: Scatter between sequences in units of the binomial variance, ``(n,)``.
     """
 
-    moments: _Moments
+    moments: Moments
     theta: Real
     found: Bools
     curve: Curvature
@@ -532,7 +317,7 @@ class _Solution:
     overdispersion: Real
 
     @classmethod
-    def of(cls, moments: _Moments) -> "_Solution":
+    def of(cls, moments: Moments) -> "_Solution":
         """Maximise the likelihood."""
         totals = moments.totals
         theta, found = maximise(totals)
@@ -683,7 +468,7 @@ class _Solution:
         return np.where(degenerate, model, out)
 
 
-def _goodness(moments: _Moments, curve: Curvature, parameters: int) -> tuple[Real, Ints, Bools, Real]:
+def _goodness(moments: Moments, curve: Curvature, parameters: int) -> tuple[Real, Ints, Bools, Real]:
     """Chi-square of the lengths' means about the model, in units of the scatter between sequences but at least of the binomial variance.
 
     Returns:

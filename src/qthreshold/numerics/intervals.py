@@ -11,7 +11,16 @@ import numpy.typing as npt
 from numpy.polynomial import chebyshev
 from scipy import special
 
-__all__ = ["clopper_pearson", "mean_of_finite_set", "normal_half_width", "normal_quantiles", "quantile_interval", "satterthwaite", "student_t"]
+__all__ = [
+    "bootstrap_interval",
+    "clopper_pearson",
+    "mean_of_finite_set",
+    "normal_half_width",
+    "normal_quantiles",
+    "quantile_interval",
+    "satterthwaite",
+    "student_t",
+]
 
 Real = npt.NDArray[np.float64]
 
@@ -122,6 +131,27 @@ def mean_of_finite_set(
     half = float(student_t(freedom, level)) * error
     best = float(x.mean())
     return best, best - half, best + half, error
+
+
+def bootstrap_interval(best: npt.ArrayLike, draws: npt.ArrayLike, dofs: npt.ArrayLike, level: float) -> tuple[Real, Real, Real]:
+    """Interval from the spread of bootstrap replicates and a Student t quantile: low, high and the standard error, shape ``(...)``.
+
+    Percentiles of the replicates are too narrow with few sequences, because they are a normal interval at best. The spread is half
+    the distance of the 15.9 and 84.1 % points, which a few wild replicates do not move.
+
+    Args:
+        best: Estimates from the data themselves, shape ``(...)``.
+        draws: Replicates, ``(R, ...)``; NaN where one could not be fitted.
+        dofs: Degrees of freedom behind the spread, ``(...)``.
+        level: Confidence level.
+
+    References:
+        B. Efron, R. J. Tibshirani, An Introduction to the Bootstrap, sections 12.4 and 13.3.
+    """
+    low, high = np.nanquantile(np.asarray(draws, dtype=float), special.ndtr([-1.0, 1.0]), axis=0)
+    error = (high - low) / 2
+    half = student_t(dofs, level) * error
+    return np.asarray(best - half), np.asarray(best + half), np.asarray(error)
 
 
 def quantile_interval(draws: npt.ArrayLike, level: float) -> tuple[float, float, float]:
