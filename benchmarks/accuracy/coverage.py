@@ -220,7 +220,7 @@ def _ranges(rows: list[Row]) -> str:
 
 def _failures(rows: list[Row]) -> str:
     worst = max(r.failed for r in rows)
-    return f"up to {worst:.1%}" if worst else "0"
+    return f"up to {worst:.2%}" if worst < 0.001 else f"up to {worst:.1%}" if worst else "0"
 
 
 def main() -> int:
