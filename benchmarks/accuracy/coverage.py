@@ -8,11 +8,12 @@ import argparse
 import csv
 import dataclasses
 import fnmatch
+import functools
 import itertools
 import sys
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ import peers
 import pools
 import readme
 
+from qthreshold.numerics.bootstrap import bootstrap_interleaved
 from qthreshold.numerics.decay import fit_decays, interleaved_error
-from qthreshold.numerics.intervals import mean_of_finite_set, normal_half_width
+from qthreshold.numerics.intervals import bootstrap_interval, mean_of_finite_set, normal_half_width
 
 Real = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -33,7 +35,8 @@ SHOTS = (100, 1000)
 LEVELS = (0.68, 0.95)
 PAIRS = 20
 """Pairs of a device."""
-OURS, UNTOLD = "qthreshold", "qthreshold, outcomes not told"
+OURS, UNTOLD, BOOTSTRAP = "qthreshold", "qthreshold, outcomes not told", "qthreshold, bootstrap"
+REPLICATES = 400
 QUANTITIES = ("p, one curve", "C-NOT error, one pair", f"C-NOT error, mean of {PAIRS} pairs")
 _CSV = Path(__file__).with_name("coverage.csv")
 
@@ -132,6 +135,17 @@ def ours(source: pools.Source, cell: Cell, devices: int, *, told: bool = True) -
     ]
 
 
+def bootstrapped(source: pools.Source, cell: Cell, repetitions: int) -> list[Row]:
+    """Single pairs with intervals from the bootstrap; replicates that could not be fitted are left out, as the package does."""
+    rng = cell.rng(2)
+    lengths, x, expected = counts(source, cell, repetitions, rng)
+    fit = interleaved_error(lengths, *x, cell.shots, outcome=expected)
+    draws = bootstrap_interleaved(lengths, *x, cell.shots, rng=rng, replicates=REPLICATES, outcome=expected).draws
+    ends = [bootstrap_interval(fit.error, draws, fit.dof_error, level) for level in LEVELS]
+    inside = [(low <= source.error) & (source.error <= high) for low, high, _ in ends]
+    return [_row(BOOTSTRAP, QUANTITIES[1], cell, source.error, fit.error, ends[0][2], inside)]
+
+
 def _stacked(fits: list[list[Real]], first: int) -> list[npt.NDArray[np.bool_]]:
     return [np.concatenate([f[i] for f in fits]).astype(bool) for i in range(first, first + len(LEVELS))]
 
@@ -161,17 +175,13 @@ def cells(pattern: str) -> Iterator[Cell]:
             yield cell
 
 
-def measure(
-    chosen: Iterable[Cell], *, cache: Path | None, devices: int, told: bool = True, with_peers: Iterable[str] = (), repetitions: int = 0
-) -> Iterator[Row]:
-    """Rows of all cells, ours (if ``devices``) and the peers'."""
+def measure(chosen: Iterable[Cell], cache: Path | None, works: Iterable[Callable[[pools.Source, Cell], list[Row]]]) -> Iterator[Row]:
+    """Rows of all cells, each from every piece of work."""
     for (family, error), group in itertools.groupby(chosen, lambda c: (c.family, c.error)):
         source = pools.Source.of(family, error, cache=cache)
         for cell in group:
-            if devices:
-                yield from ours(source, cell, devices, told=told)
-            for name in with_peers:
-                yield from theirs(source, cell, name, repetitions)
+            for work in works:
+                yield from work(source, cell)
 
 
 def load() -> list[Row]:
@@ -203,7 +213,7 @@ def table(rows: list[Row]) -> str:
             continue
         lines += [f"**{quantity}**; lengths: {design}", ""]
         lines += [f"| estimator | sequences | {' | '.join(families)} | failed |", "|---|--:|" + "--:|" * (len(families) + 1)]
-        for name, k in itertools.product((OURS, UNTOLD, *peers.ESTIMATORS), SEQUENCES):
+        for name, k in itertools.product((OURS, UNTOLD, BOOTSTRAP, *peers.ESTIMATORS), SEQUENCES):
             line = [r for r in some if r.estimator == name and r.sequences == k]
             if line:
                 by_family = [[r for r in line if r.family == f] for f in families]
@@ -213,14 +223,14 @@ def table(rows: list[Row]) -> str:
 
 
 def _ranges(rows: list[Row]) -> str:
-    digits = 1 if any(r.estimator in (OURS, UNTOLD) for r in rows) else 0
+    digits = 1 if any(r.estimator in (OURS, UNTOLD, BOOTSTRAP) for r in rows) else 0
     spans = [[100 * v for v in (min(c), max(c))] for c in ([r.covered_68 for r in rows], [r.covered_95 for r in rows])] if rows else []
     return " / ".join(f"{low:.{digits}f}-{high:.{digits}f}" for low, high in spans) or "-"
 
 
 def _failures(rows: list[Row]) -> str:
     worst = max(r.failed for r in rows)
-    return f"up to {worst:.2%}" if worst < 0.001 else f"up to {worst:.1%}" if worst else "0"
+    return f"up to {100 * worst:.2g} %" if worst else "0"
 
 
 def main() -> int:
@@ -230,20 +240,20 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, help="folder that keeps the pools of sequences")
     parser.add_argument("--devices", type=int, default=3000, help="our repetitions, 20 pairs each; 0: none (default: %(default)s)")
     parser.add_argument("--untold", action="store_true", help="do not tell our fits which outcome a sequence should have")
+    parser.add_argument("--bootstrap", type=int, default=0, help="repetitions of our bootstrap (default: none)")
     parser.add_argument("--peers", nargs="*", choices=peers.ESTIMATORS, help="measure peers too; without a name all of them")
     parser.add_argument("--peer-repetitions", type=int, default=300, help="(default: %(default)s)")
     parser.add_argument("--write", action="store_true", help="renew coverage.csv and README.md")
     options = parser.parse_args()
-    chosen = [] if options.peers is None else options.peers or list(peers.ESTIMATORS)
+    works: list[Callable[[pools.Source, Cell], list[Row]]] = []
+    if options.devices:
+        works.append(functools.partial(ours, devices=options.devices, told=not options.untold))
+    if options.bootstrap:
+        works.append(functools.partial(bootstrapped, repetitions=options.bootstrap))
+    for name in [] if options.peers is None else options.peers or peers.ESTIMATORS:
+        works.append(functools.partial(theirs, estimator=name, repetitions=options.peer_repetitions))
     start, rows = time.monotonic(), []
-    for row in measure(
-        cells(options.cells),
-        cache=options.cache,
-        devices=options.devices,
-        told=not options.untold,
-        with_peers=chosen,
-        repetitions=options.peer_repetitions,
-    ):
+    for row in measure(cells(options.cells), options.cache, works):
         rows.append(row)
         print(*dataclasses.astuple(row), row.misses() if row.estimator == OURS else "", sep=", ", flush=True)
     print(table(rows))
