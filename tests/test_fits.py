@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from qthreshold.backends.aer import AerBackend
 from qthreshold.circuits import native
@@ -77,10 +78,10 @@ def test_hopeless_targets_are_nan_with_a_reason_and_leave_the_others_alone():
         two_qubit_survived=np.minimum(good.two_qubit_survived, two), readout_shots=flips, readout_wrong=np.minimum(good.readout_wrong, flips),
     )  # fmt: skip
     fits, whole = make_fits(broken, 0.95), make_fits(good, 0.95)
-    assert fits.qubit_status == ("no_data", "ok")
+    assert fits.qubit_status == ("not_measured", "ok")
     assert fits.edge_status == ("no_data", "ok")
-    assert fits.qubit_reason == (REASONS["no_data"], "")
-    assert fits.edge_reason[0]
+    assert fits.qubit_reason == ("no one-qubit RB in the data", "")
+    assert fits.edge_reason == (REASONS["no_data"], "")
     for name in ("one_qubit", "cnot", "readout", "systematic", "p_int"):
         assert np.isnan(getattr(fits, name)[0]).all(), name
         np.testing.assert_allclose(getattr(fits, name)[1], getattr(whole, name)[1], rtol=1e-9)
@@ -96,6 +97,58 @@ def test_a_device_without_pairs_is_fine():
 def test_level_outside_0_to_1_is_refused(level):
     with pytest.raises(ValueError, match=f"got {level}"):
         make_fits(table([0.998], [], [], [[0.01, 0.02]]), level)
+
+
+def standard(p_ref, p1=(0.998, 0.998), rng=None, **changes):
+    """A table without an interleaved arm."""
+    both = table(p1, p_ref, p_ref, np.full((len(p1), 2), 0.02), rng=rng, **changes)
+    survived, shots = both.two_qubit_survived.copy(), both.two_qubit_shots.copy()
+    survived[1] = shots[1] = 0
+    return both.replace(two_qubit_survived=survived, two_qubit_shots=shots)
+
+
+def test_without_an_interleaved_arm_the_whole_clifford_is_charged_to_its_cnots():
+    fits = make_fits(standard([0.98, 0.995]), 0.95)
+    assert fits.estimate == "upper"
+    np.testing.assert_allclose(fits.cnot[:, 0], 0.75 * (1 - np.array([0.98, 0.995]) ** (2 / 3)), rtol=1e-3)
+    np.testing.assert_array_equal(fits.cnot, fits.cnot_upper)
+    np.testing.assert_allclose(fits.epc[:, 0], 0.75 * (1 - np.array([0.98, 0.995])), rtol=1e-3)
+    assert np.isnan(fits.p_int).all()
+    assert np.isnan(fits.systematic).all()
+    assert fits.edge_status == ("ok", "ok")
+
+
+def test_an_interleaved_run_holds_the_upper_estimate_beside_the_error():
+    fits = make_fits(table([0.998], [0.98], [0.97], [[0.01, 0.02]]), 0.95)
+    assert fits.estimate == "interleaved"
+    assert fits.cnot_upper[0, 0] == pytest.approx(0.75 * (1 - 0.98 ** (2 / 3)), rel=1e-3)
+    assert fits.epc[0, 0] == pytest.approx(0.75 * 0.02, rel=1e-3)
+    assert fits.cnot[0, 0] != fits.cnot_upper[0, 0]
+
+
+def test_intervals_of_the_upper_estimate_cover_the_truth_and_agree_with_their_standard_error():
+    n = 600
+    fits = make_fits(standard(np.full(n, 0.98), rng=np.random.default_rng(5), shots=200), 0.95)
+    for values, truth in ((fits.cnot, 0.75 * (1 - 0.98 ** (2 / 3))), (fits.epc, 0.015)):
+        best, low, high = values.T
+        assert ((low < best) & (best < high)).all()
+        cover = ((low <= truth) & (truth <= high)).mean()
+        assert 0.95 - 4.5 * np.sqrt(0.95 * 0.05 / n) < cover < 0.99
+    half = (fits.cnot[:, 2] - fits.cnot[:, 1]) / 2
+    np.testing.assert_allclose(half, stats.t.ppf(0.975, fits.cnot_dof) * fits.cnot_error, rtol=0.05)
+
+
+def test_a_table_without_one_qubit_rb_or_without_pairs_is_fitted_as_far_as_it_goes():
+    whole = standard([0.98])
+    empty = np.zeros((2, 0, 0), int)
+    no_qubits = whole.replace(one_qubit_lengths=np.zeros(0, int), one_qubit_survived=empty, one_qubit_shots=empty)
+    fits = make_fits(no_qubits, 0.95)
+    assert (fits.qubit_status, fits.edge_status, fits.estimate) == (("not_measured",) * 2, ("ok",), "upper")
+    assert np.isnan(fits.one_qubit).all()
+    none = np.zeros((2, 0, 0, 0), int)
+    no_pairs = whole.replace(edges=np.zeros(0, int), two_qubit_lengths=np.zeros(0, int), two_qubit_survived=none, two_qubit_shots=none)
+    fits = make_fits(no_pairs, 0.95)
+    assert (fits.qubit_status, fits.edge_status, fits.cnot.shape) == (("ok", "ok"), (), (0, 3))
 
 
 def test_same_decays_same_fits():

@@ -14,7 +14,7 @@ from reference.devices import device_of, line_device
 NORMAL = stats.norm.ppf(0.975)
 
 
-def fits_of(device, *, cnot=4e-3, se=2e-4, dof=np.inf, one=5e-4, one_se=1e-6, read=0.02, edges=None, level=0.95):
+def fits_of(device, *, cnot=4e-3, se=2e-4, dof=np.inf, one=5e-4, one_se=1e-6, read=0.02, edges=None, level=0.95, estimate="interleaved"):
     """Fits of all usable qubits and of some pairs; numbers are spread over all of them."""
     qubits = device.usable_qubits
     edges = device.usable_edges if edges is None else np.asarray(edges)
@@ -26,6 +26,7 @@ def fits_of(device, *, cnot=4e-3, se=2e-4, dof=np.inf, one=5e-4, one_se=1e-6, re
         decays_id="0" * 64, level=level, qubits=qubits, edges=edges,
         readout=np.stack([read, read - 1e-4, read + 1e-4], 1), readout_flips=np.stack([read, read], 1),
         one_qubit=np.stack([one, one - NORMAL * one_se, one + NORMAL * one_se], 1), one_qubit_error=one_se, one_qubit_dof=np.full(q, np.inf),
+        estimate=estimate, epc=np.full((m, 3), 0.015), cnot_upper=np.full((m, 3), 0.01),
         cnot=np.stack([cnot, cnot - half, cnot + half], 1), cnot_error=np.where(np.isnan(cnot), np.nan, se),
         cnot_dof=np.where(np.isnan(cnot), np.nan, dof), systematic=np.stack([0 * cnot, 3 * cnot], 1),
         p_ref=np.full((m, 3), 0.98), p_int=np.full((m, 3), 0.97), chi2_per_dof=np.ones(m),
@@ -38,8 +39,8 @@ def said(what, values):
     return {f"{what}_status": tuple(status), f"{what}_reason": tuple(reason)}
 
 
-def metrics_of(device, seed=1, criteria=None, **fits):
-    return make_metrics(device, fits_of(device, **fits), criteria or Criteria(), np.random.default_rng(seed))
+def metrics_of(device, seed=1, criteria=None, connected=None, **fits):
+    return make_metrics(device, fits_of(device, **fits), criteria or Criteria(), np.random.default_rng(seed), connected=connected)
 
 
 def ring(n=4):
@@ -90,8 +91,7 @@ def test_a_pair_that_does_not_work_inside_the_component_is_neither_averaged_nor_
     ("bad", "words"),
     [({"one": [5e-4, 5e-4, 0.05, 5e-4, 5e-4]}, "one-qubit error 0.05 above the criterion 0.01"),
      ({"read": [0.02, 0.02, 0.4, 0.02, 0.02]}, "readout error 0.4 above the criterion 0.2"),
-     ({"one": [5e-4, 5e-4, np.nan, 5e-4, 5e-4]}, "one-qubit RB failed: decays too fast"),
-     ({"read": [0.02, 0.02, np.nan, 0.02, 0.02]}, "readout error")],
+     ({"one": [5e-4, 5e-4, np.nan, 5e-4, 5e-4]}, "one-qubit RB failed: decays too fast")],
 )  # fmt: skip
 def test_a_bad_qubit_drops_out_with_its_pairs_and_a_reason(bad, words):
     m = metrics_of(line_device("cz"), **bad)
@@ -115,6 +115,57 @@ def test_criteria_are_inputs():
     np.testing.assert_array_equal(m.members, [0, 1, 2])
     assert metrics_of(device, criteria=Criteria(one_qubit_error=1e-4)).working_qubits.best == 0
     assert metrics_of(device, criteria=Criteria(readout_error=0.01)).working_qubits.best == 0
+
+
+def test_a_criterion_that_was_not_measured_is_not_held_against_a_qubit():
+    device = line_device("cz")
+    fits = fits_of(device, one=[5e-4, np.nan, 5e-4, 5e-4, 5e-4], read=[0.02, 0.02, np.nan, 0.02, 0.02])
+    fits = fits.replace(qubit_status=("ok", "not_measured", "ok", "ok", "ok"))
+    m = make_metrics(device, fits, Criteria(), np.random.default_rng(1))
+    np.testing.assert_array_equal(m.works, 1)
+    assert m.qubit_reason == ("",) * 5
+
+
+def test_what_was_measured_of_a_qubit_still_counts_where_the_rest_was_not():
+    device = line_device("cz")
+    fits = fits_of(device, one=[5e-4, 5e-4, 0.05, np.nan, 5e-4], read=[0.02, 0.02, np.nan, 0.4, 0.02])
+    fits = fits.replace(qubit_status=("ok", "ok", "ok", "not_measured", "ok"))
+    m = make_metrics(device, fits, Criteria(), np.random.default_rng(1))
+    assert m.works.tolist() == [1, 1, 0, 0, 0]  # the last one is left without a partner
+    assert m.qubit_reason[2:] == ("one-qubit error 0.05 above the criterion 0.01", "readout error 0.4 above the criterion 0.2", "no working pair")
+
+
+def zones():
+    """Four pairs that are not joined, as the gate zones of an ion trap."""
+    return device_of([(0, 1), (2, 3), (4, 5), (6, 7)], "rzz", 8)
+
+
+def test_a_stated_number_of_qubits_is_taken_in_every_draw_and_the_mean_runs_over_all_fitted_pairs():
+    cnot = [1e-3, 2e-3, 3e-3, 0.5]  # the last one does not work, but it is there
+    m = metrics_of(zones(), cnot=cnot, connected=56)
+    assert m.connected == "stated"
+    assert best(m.connected_working_qubits) == (56, 56, 56)
+    assert set(m.draw_qubits.tolist()) == {56}
+    assert m.mean.best == pytest.approx(np.mean(cnot))
+    assert m.working_qubits.best == 6
+    counted = metrics_of(zones(), cnot=cnot)
+    assert (counted.connected, counted.connected_working_qubits.best, counted.mean.best) == ("measured", 2, 1e-3)
+
+
+def test_pairs_that_could_not_be_fitted_stay_in_sight_where_the_number_of_qubits_is_stated():
+    m = metrics_of(zones(), cnot=[1e-3, np.nan, 3e-3, 2e-3], connected=56)
+    assert (m.failed_edges, m.unmeasured_edges) == (1, 1)
+    assert m.failed_shift == pytest.approx((0.1 - 2e-3) / 4)
+
+
+def test_qubits_far_apart_in_number_take_no_more_memory_than_neighbours():
+    m = metrics_of(device_of([(0, 80_000)], "cz", 80_001, absent_qubits=dict.fromkeys(range(1, 80_000), "not there")), cnot=[2e-3])
+    assert m.members.tolist() == [0, 80_000]
+    assert (m.works.size, m.works.sum()) == (80_001, 2)
+
+
+def test_metrics_say_what_kind_of_estimate_they_hold():
+    assert metrics_of(ring(), estimate="upper").estimate == "upper"
 
 
 def test_whether_a_qubit_works_is_a_probability():

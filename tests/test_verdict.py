@@ -214,7 +214,7 @@ def test_no_number_of_shots_settles_an_error_exactly_at_the_limit():
     assert "at the limit" in verdict.reason
 
 
-def metrics_of(*, mean=9e-4, median=9e-4, sigma=1e-5, qubits=150, systematic=(0.0, 3e-3)):
+def metrics_of(*, mean=9e-4, median=9e-4, sigma=1e-5, qubits=150, systematic=(0.0, 3e-3), estimate="interleaved", connected="measured"):
     z = norm.ppf((np.arange(1000) + 0.5) / 1000)
     count = Interval(low=qubits, best=qubits, high=qubits, level=0.95)
 
@@ -222,7 +222,8 @@ def metrics_of(*, mean=9e-4, median=9e-4, sigma=1e-5, qubits=150, systematic=(0.
         return Interval(low=best - 1.96 * sigma, best=best, high=best + 1.96 * sigma, level=0.95)
 
     return DeviceMetrics(
-        fits_id="0" * 64, works=np.ones(qubits), qubit_reason=("",) * qubits, members=np.arange(qubits), member_edges=np.arange(qubits - 1),
+        fits_id="0" * 64, estimate=estimate, connected=connected,
+        works=np.ones(qubits), qubit_reason=("",) * qubits, members=np.arange(qubits), member_edges=np.arange(qubits - 1),
 
             unmeasured_edges=0, failed_edges=0, failed_shift=0.0, working_qubits=count,
             connected_working_qubits=count, mean=interval(mean), median=interval(median),
@@ -261,6 +262,56 @@ def test_the_systematic_range_follows_the_aggregate_and_the_scale():
     evidence = measured_evidence(metrics, Interpretation(aggregate="median", infidelity="process"), 0.95)
     assert evidence.systematic_low == pytest.approx(1.25 * (4e-4 - 2e-4))
     assert evidence.systematic_high == pytest.approx(1.25 * (2e-3 - 2e-4))
+
+
+UPPER = {"estimate": "upper", "systematic": (math.nan, math.nan)}
+
+
+def judged(metrics, **interpretation):
+    default = Interpretation(estimate=metrics.estimate, connected=metrics.connected)
+    return judge(US, measured_evidence(metrics, default.replace(**interpretation), 0.95), DAY)
+
+
+def test_an_upper_estimate_below_the_limit_is_met_under_every_reading():
+    metrics = metrics_of(mean=5e-4, median=5e-4, **UPPER)
+    verdict = judged(metrics)
+    assert (verdict.outcome, verdict.interpretation.estimate) == ("met", "upper")
+    assert "the upper estimate of the error is 50 % below it" in verdict.reason
+    assert "may be lower" not in verdict.reason
+    assert judged(metrics, systematics="included").outcome == "met"
+    assert disagreements(metrics) == {}
+
+
+def test_an_upper_estimate_above_the_limit_does_not_prove_that_the_error_is():
+    metrics = metrics_of(mean=2e-3, median=2e-3, **UPPER)
+    verdict = judged(metrics)
+    assert (verdict.outcome, verdict.probability_met) == ("not_met", 0.0)
+    assert "the upper estimate of the error is 2 times that" in verdict.reason
+    assert "the C-NOT error itself may be lower" in verdict.reason
+    assert disagreements(metrics) == {("mean", "average_gate", "included"): "undetermined"}
+
+
+@pytest.mark.parametrize("change", [{}, {"aggregate": "median"}, {"infidelity": "process"}])
+def test_the_systematic_range_of_an_upper_estimate_reaches_from_itself_down_to_zero(change):
+    evidence = measured_evidence(metrics_of(mean=9e-4, median=7e-4, **UPPER), Interpretation(**change), 0.95)
+    assert (evidence.systematic_low, evidence.systematic_high) == (0.0, pytest.approx(evidence.error.best))
+
+
+def test_below_34_qubits_the_reason_still_says_that_the_error_is_an_upper_estimate():
+    assert "the C-NOT error is an upper estimate" in judged(metrics_of(qubits=8, **UPPER)).reason
+
+
+def test_a_stated_number_of_qubits_is_said_to_be_stated():
+    for qubits in (8, 150, 2500):
+        verdict = judged(metrics_of(qubits=qubits, connected="stated"))
+        assert verdict.reason.endswith("the number of qubits is stated, not measured")
+        assert verdict.interpretation.connected == "stated"
+    assert "stated" not in judged(metrics_of()).reason
+
+
+def test_of_numbers_on_a_data_sheet_it_is_not_known_how_they_were_measured():
+    verdict = judge_numbers(qubits=150, cnot_error=5e-4)[0]
+    assert (verdict.interpretation.estimate, verdict.interpretation.connected) == ("unstated", "unstated")
 
 
 def test_an_asymmetric_interval_is_wider_on_its_wider_side():

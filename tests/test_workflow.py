@@ -17,7 +17,7 @@ from reference.commands import PROFILE, content_of
 
 NUMBER = (int, float, type(None))
 INTERVAL = {"low": NUMBER, "best": NUMBER, "high": NUMBER, "level": float}
-INTERPRETATION = dict.fromkeys(("aggregate", "infidelity", "context", "gate", "register", "systematics"), str)
+INTERPRETATION = dict.fromkeys(("aggregate", "infidelity", "context", "gate", "register", "systematics", "estimate", "connected"), str)
 VERDICT = {
     "instrument": str, "entry": (str, type(None)), "outcome": str, "probability_met": NUMBER, "interpretation": INTERPRETATION, "reason": str,
 }  # fmt: skip
@@ -26,10 +26,13 @@ CONTRACT = {
     "schema": str, "run_id": str, "created_at": str, "software": {"python": str, "qthreshold": str, "numpy": str}, "seed": int,
     "device": {"name": str, "source": str, "n_qubits": int, "n_edges": int, "two_qubit_gate": str},
     "qubits": [{"qubit": int, "works": float, "readout_error": INTERVAL, "one_qubit_error": INTERVAL, "status": str, "reason": TEXT_OR_NONE}],
-    "edges": [{"edge": [int], "cnot_error": INTERVAL, "systematic": [NUMBER], "p_ref": INTERVAL, "p_int": INTERVAL, "chi2_per_dof": NUMBER,
+    "edges": [{"edge": [int], "cnot_error": INTERVAL, "epc": INTERVAL, "upper_cnot_error": INTERVAL, "systematic": [NUMBER],
+               "p_ref": INTERVAL, "p_int": INTERVAL, "chi2_per_dof": NUMBER,
                "status": str, "reason": TEXT_OR_NONE, "true_cnot_error": NUMBER}],
-    "working_qubits": INTERVAL, "connected_working_qubits": INTERVAL,
-    "cnot_error": {"mean": INTERVAL, "median": INTERVAL, "best": INTERVAL, "worst": INTERVAL, "systematic": [NUMBER], "true_mean": NUMBER,
+    "not_measured": {"readout_error": [int], "one_qubit_error": [int]},
+    "working_qubits": INTERVAL, "connected_working_qubits": INTERVAL, "connected": str,
+    "cnot_error": {"estimate": str,
+                   "mean": INTERVAL, "median": INTERVAL, "best": INTERVAL, "worst": INTERVAL, "systematic": [NUMBER], "true_mean": NUMBER,
                    "interpretation": INTERPRETATION},
     "verdicts": [VERDICT],
     "disagreements": [VERDICT],

@@ -1,4 +1,4 @@
-"""Finding and reading the TOML files that users read and copy: profiles, recipes, rules.
+"""Finding and reading the files that users write or copy: profiles, recipes and rules in TOML, tables of their own.
 
 Errors name the file, the line, the field and what is accepted.
 """
@@ -15,7 +15,7 @@ import pydantic
 
 from qthreshold.errors import InputError
 
-__all__ = ["load_named", "load_toml", "names_in", "near_matches", "resolved", "shipped"]
+__all__ = ["load_named", "load_toml", "names_in", "near_matches", "read_bytes", "resolved", "shipped"]
 
 M = TypeVar("M", bound=pydantic.BaseModel)
 
@@ -76,6 +76,20 @@ def resolved(spec: str) -> str:
     return str(Path(spec).resolve()) if _is_path(spec) else spec
 
 
+def read_bytes(path: Path, kind: str) -> bytes:
+    """Content of a user's file; ``kind`` is the word for it in messages.
+
+    Raises:
+        InputError: It does not exist or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"no {kind} at {path}") from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise InputError(f"cannot read {kind} {path}: {error}") from None
+
+
 def load_toml(path: Path, model: type[M], kind: str) -> M:
     """Read and check one TOML file.
 
@@ -83,10 +97,8 @@ def load_toml(path: Path, model: type[M], kind: str) -> M:
         InputError: The file cannot be read, is not TOML, or breaks the schema; the first fault is named with its line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"no {kind} file at {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_bytes(path, f"{kind} file").decode()
+    except UnicodeDecodeError as error:
         raise InputError(f"cannot read {kind} file {path}: {error}") from None
     try:
         data = tomllib.loads(text)

@@ -9,10 +9,13 @@ import numpy.typing as npt
 
 from qthreshold.identity import Record
 
-__all__ = ["NATIVE_GATES", "ONE_QUBIT_BASIS", "STATUSES", "Device", "build_device", "state_of"]
+__all__ = ["NATIVE_GATES", "ONE_QUBIT_BASIS", "STATUSES", "UNSTATED_GATE", "Device", "build_device", "state_of"]
 
 NATIVE_GATES = ("cx", "cz", "ecr", "rzz")
 """Two-qubit gates that circuits can be written in; all are equivalent to C-NOT up to one-qubit gates."""
+
+UNSTATED_GATE = "unstated"
+"""In place of a native gate where the device is known from data alone; no circuits can be written for such pairs."""
 
 ONE_QUBIT_BASIS = ("rz", "sx", "x")
 """One-qubit gates that circuits are written in; rz is virtual."""
@@ -33,7 +36,7 @@ class Device(Record):
         n_qubits: Number of qubits, working or not.
         edges: Coupled pairs, int64 ``(E, 2)``, a < b, sorted; includes excluded pairs.
         direction: The native order of each pair (first, second qubit of the native gate), int64 ``(E, 2)``.
-        gate: Native two-qubit gate of each pair, one of :data:`NATIVE_GATES`, ``(E,)``.
+        gate: Native two-qubit gate of each pair, one of :data:`NATIVE_GATES` or :data:`UNSTATED_GATE`, ``(E,)``.
         edge_error: Reported average gate infidelity of the native gate, ``(E,)``, NaN if not reported.
         edge_duration: Seconds, ``(E,)``, NaN if not reported.
         edge_status: One of :data:`STATUSES` for each pair.
@@ -93,7 +96,7 @@ class Device(Record):
                              ("readout_duration", n), ("t1", n), ("t2", n)):  # fmt: skip
             if getattr(self, name).shape != (length,):
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}, expected ({length},)")
-        unknown = set(self.gate) - set(NATIVE_GATES)
+        unknown = set(self.gate) - {*NATIVE_GATES, UNSTATED_GATE}
         if unknown:
             raise ValueError(f"unknown native gate {sorted(unknown)}; accepted: {', '.join(NATIVE_GATES)}")
 

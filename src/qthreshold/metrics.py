@@ -2,7 +2,8 @@
 
 Criteria for a working qubit are the maker's specification, an input. A qubit works when its one-qubit error and readout
 error meet the criteria and it has at least one working pair; a pair works when its C-NOT error does. Each is a
-statistical statement: the estimates are drawn from their sampling distributions, and every draw is a whole device.
+statistical statement: the estimates are drawn from their sampling distributions, and every draw is a whole device. A
+criterion that was not measured does not count against a qubit; a fit that failed does.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qthreshold.device import Device
-from qthreshold.fits import FittedErrors
+from qthreshold.fits import NOT_MEASURED, FittedErrors
 from qthreshold.identity import Interval, Record
 from qthreshold.numerics.graphs import largest_components
 from qthreshold.numerics.intervals import mean_of_finite_set, normal_half_width, quantile_interval, satterthwaite
@@ -32,9 +33,11 @@ class DeviceMetrics(Record):
 
     Attributes:
         fits_id: The fits.
+        estimate: What the C-NOT errors are: ``interleaved``, or ``upper`` estimates.
+        connected: How the number of connected working qubits is known: ``measured``, or ``stated`` by the maker.
         works: Probability that each qubit works, ``(n,)``.
         qubit_reason: Why a qubit is not counted, empty where it is.
-        members: Qubits of the counted component (best estimate), ``(n_connected,)``.
+        members: Qubits of the counted component (best estimate), ``(n_connected,)``; where the number is stated, all measured ones.
         member_edges: Rows of ``device.edges`` that the mean runs over.
         unmeasured_edges: How many pairs inside the component have no estimate; they widen the mean's interval.
         failed_edges: How many of them were measured, but not fitted. Unlike pairs left out by drawing lots they may all be bad.
@@ -42,12 +45,14 @@ class DeviceMetrics(Record):
         working_qubits, connected_working_qubits: Counts.
         mean, median: C-NOT error over the pairs of the component.
         best, worst: The extreme pairs; their own intervals, without correction for having been picked.
-        systematic_low, systematic_high: Mean of the worst-case ranges of the protocol.
+        systematic_low, systematic_high: Mean of the worst-case ranges of the protocol; NaN for upper estimates.
         draw_qubits, draw_mean, draw_median: Joint draws of (connected working qubits, mean, median), ``(D,)``.
     """
 
-    schema: ClassVar[str] = "qthreshold/metrics/1"
+    schema: ClassVar[str] = "qthreshold/metrics/2"
     fits_id: str
+    estimate: str
+    connected: str
     works: Real
     qubit_reason: tuple[str, ...]
     members: npt.NDArray[np.int64]
@@ -68,7 +73,9 @@ class DeviceMetrics(Record):
     draw_median: Real
 
 
-def make_metrics(device: Device, fits: FittedErrors, criteria: Criteria, rng: np.random.Generator) -> DeviceMetrics:
+def make_metrics(
+    device: Device, fits: FittedErrors, criteria: Criteria, rng: np.random.Generator, *, connected: int | None = None
+) -> DeviceMetrics:  # fmt: skip
     """Count what works and average what is connected.
 
     Args:
@@ -76,9 +83,11 @@ def make_metrics(device: Device, fits: FittedErrors, criteria: Criteria, rng: np
         fits: Error rates of its measured qubits and pairs.
         criteria: What counts as working.
         rng: Source of randomness for the draws.
+        connected: Number of connected working qubits as the maker states it, for machines of which only some pairs were
+            measured; the mean then runs over all fitted pairs. By default it is counted.
     """
-    n, level = device.n_qubits, fits.level
-    edges = device.edges[fits.edges]
+    n, level = len(fits.qubits), fits.level
+    edges = np.searchsorted(fits.qubits, device.edges[fits.edges])  # as rows of fits.qubits: what was not measured takes no memory
     up, reason = _qubit_draws(device, fits, criteria, rng)
     # One chi-square for a whole draw, with the freedom of the mean: then the draws of the mean agree with its interval. One
     # for each pair would widen them by the variance dof / (dof - 2) of Student's t, however many pairs there are.
@@ -90,10 +99,16 @@ def make_metrics(device: Device, fits: FittedErrors, criteria: Criteria, rng: np
     alive = pair_up & up[:, edges[:, 0]] & up[:, edges[:, 1]]
     paired = _touched(alive, edges, n)
     works = up & paired
-    member = largest_components(n, edges, works, alive)
+    if connected is None:
+        member = largest_components(n, edges, works, alive) if n else works
+        count = member.sum(axis=1)
+    else:
+        member, alive = np.ones_like(works), np.broadcast_to(np.isfinite(fits.cnot[:, 0]), alive.shape)
+        count = np.full(_DRAWS, connected)
     inside = alive & member[:, edges[:, 0]] & member[:, edges[:, 1]]
     rows = np.flatnonzero(inside[0])
-    missing, failed = _without_estimate(device, fits, member[0])
+    members = fits.qubits[member[0]]
+    missing, failed = _without_estimate(device, fits, members)
     best, low, high, error = mean_of_finite_set(fits.cnot[rows, 0], fits.cnot_error[rows], fits.cnot_dof[rows], rows.size + missing, level)
     with np.errstate(invalid="ignore", divide="ignore"):
         draw_mean = np.where(inside, pair, 0.0).sum(axis=1) / inside.sum(axis=1)
@@ -101,21 +116,22 @@ def make_metrics(device: Device, fits: FittedErrors, criteria: Criteria, rng: np
         measured = (fits.cnot_error[rows] ** 2).sum() / rows.size**2  # the rest of the variance is that of the pairs without estimate
         draw_mean = draw_mean + rng.standard_normal(_DRAWS) * np.sqrt(max(error**2 - measured, 0.0))
     draw_median = _row_median(np.where(inside, pair, np.nan))
-    for q in np.flatnonzero(~works[1:].any(axis=0)):
+    for q in fits.qubits[~works[1:].any(axis=0)]:
         reason[q] = reason[q] or ("no working pair" if len(device.edges) else "the device has no pairs")
     median, draw_median = _shifted(draw_median, level)
     extremes = rows[np.argsort(fits.cnot[rows, 0])] if rows.size else rows
     return DeviceMetrics(
-        fits_id=fits.id, works=works[1:].mean(axis=0), qubit_reason=tuple(reason), members=np.flatnonzero(member[0]),
+        fits_id=fits.id, estimate=fits.estimate, connected="measured" if connected is None else "stated",
+        works=_at(fits.qubits, works[1:].mean(axis=0), device.n_qubits), qubit_reason=tuple(reason), members=members,
         member_edges=fits.edges[rows], unmeasured_edges=missing, failed_edges=failed,
         failed_shift=failed / (rows.size + failed) * (criteria.cnot_error - best) if failed and rows.size else 0.0,
         working_qubits=_count_interval(works.sum(axis=1), level),
-        connected_working_qubits=_count_interval(member.sum(axis=1), level),
+        connected_working_qubits=_count_interval(count, level),
         mean=Interval(low=low, best=best, high=high, level=level), median=median,
         best=_edge_interval(fits, extremes[:1]), worst=_edge_interval(fits, extremes[-1:]),
         systematic_low=float(fits.systematic[rows, 0].mean()) if rows.size else np.nan,
         systematic_high=float(fits.systematic[rows, 1].mean()) if rows.size else np.nan,
-        draw_qubits=member[1:].sum(axis=1).astype(np.int64), draw_mean=draw_mean[1:], draw_median=draw_median,
+        draw_qubits=count[1:].astype(np.int64), draw_mean=draw_mean[1:], draw_median=draw_median,
     )  # fmt: skip
 
 
@@ -128,21 +144,22 @@ def _draw(best: Real, error: Real, dof: Real, rng: np.random.Generator) -> Real:
 
 
 def _qubit_draws(device: Device, fits: FittedErrors, criteria: Criteria, rng: np.random.Generator) -> tuple[Bools, list[str]]:
-    """Whether each qubit meets its own criteria, ``(D, n)`` with the best estimate first, and why not."""
-    up = np.zeros((_DRAWS, device.n_qubits), dtype=bool)
+    """Whether each measured qubit meets its own criteria, ``(D, Q)`` with the best estimate first, and why each qubit does not."""
     reason = [r if s in ("absent", "faulty") else "" for s, r in zip(device.qubit_status, device.qubit_reason, strict=True)]
     one = _draw(fits.one_qubit[:, 0], fits.one_qubit_error, fits.one_qubit_dof, rng)
     one[0] = fits.one_qubit[:, 0]
     spread = (fits.readout[:, 2] - fits.readout[:, 1]) / (2 * normal_half_width(fits.level))
     read = fits.readout[:, 0] + spread * rng.standard_normal((_DRAWS, len(fits.qubits)))
     read[0] = fits.readout[:, 0]
-    up[:, fits.qubits] = (one <= criteria.one_qubit_error) & (read <= criteria.readout_error)
+    unknown_one = np.array([s == NOT_MEASURED for s in fits.qubit_status], dtype=bool)
+    unknown_read = np.isnan(fits.readout[:, 0])  # a share of counts cannot fail to be estimated, only lack counts
+    up = (unknown_one | (one <= criteria.one_qubit_error)) & (unknown_read | (read <= criteria.readout_error))
     for i, q in enumerate(fits.qubits.tolist()):
-        if np.isnan(one[0, i]):
+        if np.isnan(one[0, i]) and not unknown_one[i]:
             reason[q] = f"one-qubit RB failed: {fits.qubit_reason[i]}"
         elif one[0, i] > criteria.one_qubit_error:
             reason[q] = f"one-qubit error {one[0, i]:.2g} above the criterion {criteria.one_qubit_error:g}"
-        elif not read[0, i] <= criteria.readout_error:
+        elif read[0, i] > criteria.readout_error:
             reason[q] = f"readout error {read[0, i]:.2g} above the criterion {criteria.readout_error:g}"
     return up, reason
 
@@ -156,10 +173,17 @@ def _touched(alive: Bools, edges: npt.NDArray[np.int64], n: int) -> Bools:
     return out
 
 
-def _without_estimate(device: Device, fits: FittedErrors, member: Bools) -> tuple[int, int]:
+def _at(rows: npt.NDArray[np.int64], values: Real, size: int) -> Real:
+    """Values at their rows, 0 elsewhere."""
+    out = np.zeros(size)
+    out[rows] = values
+    return out
+
+
+def _without_estimate(device: Device, fits: FittedErrors, members: npt.NDArray[np.int64]) -> tuple[int, int]:
     """Usable pairs inside the component that have no estimate: all of them, and those that were measured."""
     usable = device.usable_edges
-    inside = usable[member[device.edges[usable]].all(axis=1)] if len(usable) else usable
+    inside = usable[np.isin(device.edges[usable], members).all(axis=1)]
     unknown = np.setdiff1d(inside, fits.edges[np.isfinite(fits.cnot[:, 0])])
     return unknown.size, np.intersect1d(unknown, fits.edges).size
 

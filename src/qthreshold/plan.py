@@ -36,6 +36,7 @@ __all__ = [
     "PlanCost",
     "make_plan",
     "plan_cost",
+    "plan_without_circuits",
     "seed_rng",
 ]
 
@@ -67,7 +68,8 @@ class Plan(Record):
         qubits: Measured qubits, ``(Q,)``.
         edges: Rows of ``device.edges`` that are measured, ``(M,)``.
         n_edges_usable: How many pairs could be measured; more than M where the recipe takes a sample.
-        context: ``isolated`` if no two pairs that run at the same time are neighbours on the coupling map, else ``simultaneous``.
+        context: ``isolated`` if no two pairs that run at the same time are neighbours on the coupling map, else ``simultaneous``;
+            ``unstated`` where the circuits were run elsewhere.
         circuit_experiment, circuit_arm, circuit_layer, circuit_length, circuit_sample, circuit_shots: One entry per
             circuit, ``(C,)``, in execution order.
         unit_circuit, unit_target: Circuit and target (qubit, or row of ``device.edges``) of each unit, ``(U,)``.
@@ -195,6 +197,16 @@ def make_plan(device: Device, recipe: Recipe, seed: int, block_element: Mapping[
         one_qubit_lengths=one_lengths, two_qubit_lengths=two_lengths, qubits=qubits, edges=edges, n_edges_usable=len(usable),
         context=_context(device, edges, edge_layer),
         **builder.arrays(),
+    )  # fmt: skip
+
+
+def plan_without_circuits(device: Device, recipe: Recipe, one_qubit_lengths: npt.ArrayLike, two_qubit_lengths: npt.ArrayLike) -> Plan:
+    """The plan behind data that were measured elsewhere: targets (all that is usable) and lengths, nothing to run, nothing random."""
+    edges = device.usable_edges
+    return Plan(
+        device_id=device.id, recipe=recipe.model_dump(mode="json", by_alias=True), seed=0,
+        one_qubit_lengths=np.array(one_qubit_lengths, dtype=np.int64), two_qubit_lengths=np.array(two_qubit_lengths, dtype=np.int64),
+        qubits=device.usable_qubits, edges=edges, n_edges_usable=len(edges), context="unstated", **_Builder(device, 0, padded=False).arrays(),
     )  # fmt: skip
 
 

@@ -77,7 +77,7 @@ class Instrument(Schema):
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Interpretation(Record):
-    """Choices that the law leaves open; every verdict carries one.
+    """Choices that the law leaves open, and what kind of numbers they were applied to; every verdict carries one.
 
     Attributes:
         aggregate: ``mean`` or ``median`` over pairs.
@@ -85,15 +85,20 @@ class Interpretation(Record):
         context: ``isolated`` or ``simultaneous`` operation of pairs; ``unstated`` for numbers from elsewhere.
         gate: ``cnot`` (compiled C-NOT) or ``native``.
         register: ``whole_device``.
+        estimate: ``interleaved``; ``upper``, where all error of a two-qubit Clifford is charged to its C-NOTs, so that the C-NOT
+            error itself may be lower; ``unstated`` for numbers from elsewhere.
+        connected: The number of connected working qubits is ``measured``, ``stated`` by the maker, or ``unstated`` how.
         systematics: ``excluded``, or ``included`` (the verdict must hold at both ends of the systematic range).
     """
 
-    schema: ClassVar[str] = "qthreshold/interpretation/1"
+    schema: ClassVar[str] = "qthreshold/interpretation/2"
     aggregate: str = "mean"
     infidelity: str = "average_gate"
     context: str = "isolated"
     gate: str = "cnot"
     register: str = "whole_device"
+    estimate: str = "interleaved"
+    connected: str = "measured"
     systematics: str = "excluded"
 
 

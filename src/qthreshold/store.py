@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 from filelock import FileLock, Timeout
 
-from qthreshold.errors import InputError, RunExistsError, StoreError
+from qthreshold.errors import InputError, OutdatedError, RunExistsError, StoreError
 from qthreshold.identity import Record, content_id, parts, rebuild
 
 __all__ = ["RunDirectory"]
@@ -28,8 +28,9 @@ __all__ = ["RunDirectory"]
 R = TypeVar("R", bound=Record)
 
 _MANIFEST = "manifest.json"
-_INPUTS = ("run.json", "device.json", "truth.json", "plan.npz")  # written once; nothing else in the directory can restore them
+_INPUTS = ("run.json", "device.json", "truth.json", "plan.npz", "decays.csv")  # written once; nothing else in the directory can restore them
 _WRITTEN_ONCE = (*_INPUTS, "tickets/", "counts/")
+_DERIVED = ("decays.npz", "fits.npz", "metrics.json", "verdict.json")  # follow from the rest, so an older version of one is made again
 # what reading a damaged npz or JSON file can raise: zipfile, zlib, numpy and our own envelope each have their ways
 _DAMAGE = (
     ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, RuntimeError, OverflowError, MemoryError,
@@ -137,6 +138,7 @@ class RunDirectory:
         """Read a record back and check its id.
 
         Raises:
+            OutdatedError: It can be derived again, and an older version wrote it.
             StoreError: The file is missing, damaged, or of another schema.
         """
         data = self._read(name)
@@ -151,12 +153,45 @@ class RunDirectory:
                     envelope = json.loads(archive["header"].tobytes())
                     arrays = {k.removeprefix("array."): archive[k] for k in archive.files if k != "header"}
             if envelope["schema"] != cls.schema:
-                raise StoreError(f"{self.path / name}: schema {envelope['schema']}, this version reads {cls.schema}")
+                raise self._other_schema(name, str(envelope["schema"]), cls.schema)
             if envelope["id"] != content_id(cls.schema, envelope["fields"], arrays):
                 raise StoreError(f"{self.path / name} was changed: its content does not match its id; restore it or run again")
             return rebuild(cls, envelope["fields"], arrays)
         except _DAMAGE as error:
             raise StoreError(f"{self.path / name} is damaged ({type(error).__name__}: {error}); {self._remedy(name)}") from error
+
+    def _other_schema(self, name: str, found: str, wanted: str) -> StoreError:
+        (kind, _, old), (ours, _, new) = found.rpartition("/"), wanted.rpartition("/")
+        text = f"{self.path / name}: schema {found}, this version reads {wanted}"
+        if name in _DERIVED and kind == ours and old.isdecimal() and int(old) < int(new):
+            return OutdatedError(f"{text}; run 'qthreshold analyse {self.path}' again, then judge and report")
+        return StoreError(text)
+
+    def lacks(self, name: str, cls: type[Record]) -> bool:
+        """Whether a derived record has to be made: it is not there, or an older version wrote it. Damage is for its readers to name."""
+        try:
+            self.read_record(name, cls)
+        except OutdatedError:
+            return True
+        except StoreError:
+            return not self.has(name)
+        return False
+
+    def write_file(self, name: str, data: bytes) -> None:
+        """Write a file that comes from elsewhere, byte by byte.
+
+        Raises:
+            StoreError: The file cannot be written.
+        """
+        self._write(name, data)
+
+    def read_file(self, name: str) -> bytes:
+        """What :meth:`write_file` wrote.
+
+        Raises:
+            StoreError: The file is missing or cannot be read.
+        """
+        return self._read(name)
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Write a JSON document.
@@ -266,7 +301,7 @@ def _left_by_planning(path: Path) -> bool:
     """Whether a file is what a run leaves behind that was killed before ``run.json`` was there to make it resumable."""
     if path.name.startswith(".") and path.name.endswith(".tmp"):
         return path.is_file()
-    if path.name == "plan.npz":
+    if path.name in ("plan.npz", "decays.csv"):
         return (path.parent / _MANIFEST).is_file()
     return path.name in ("device.json", "truth.json", _MANIFEST) and b'"schema": "qthreshold/' in path.read_bytes()[:200]
 

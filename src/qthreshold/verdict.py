@@ -2,6 +2,10 @@
 
 P(met) is the share of joint draws of (qubits, error) inside a band. At confidence c the outcome is ``met`` if P >= c,
 ``not_met`` if P <= 1 - c, else ``undetermined``. Evidence, not legal advice.
+
+An upper estimate of the error is judged like any other. Below a limit it supports ``met`` all the more; above one, the C-NOT
+error itself may still be below: the reason says so, and the reading with systematics included, in which an upper estimate
+reaches down to 0, comes out ``undetermined``.
 """
 
 import datetime
@@ -31,14 +35,14 @@ class Evidence(Record):
         qubits: Best estimate of the connected working qubits.
         error: C-NOT error under the interpretation.
         draw_qubits, draw_error: Joint draws, ``(D,)``; NaN error where there is none.
-        systematic_low, systematic_high: Range of the systematic bound about the error; equal to the error if none.
+        systematic_low, systematic_high: Range of the systematic bound about the error; equal to the error if none, from 0 for an upper estimate.
         failed_edges: Pairs inside the register that were measured but not fitted.
         failed_shift: How much the error would rise if these were as bad as the criterion for a working pair allows.
         level: Confidence at which to decide.
         interpretation: The choices behind the numbers.
     """
 
-    schema: ClassVar[str] = "qthreshold/evidence/1"
+    schema: ClassVar[str] = "qthreshold/evidence/2"
     qubits: int
     error: Interval
     draw_qubits: npt.NDArray[np.int64]
@@ -66,7 +70,7 @@ class Verdict(Record):
         as_of: The day that the question was asked for, ISO.
     """
 
-    schema: ClassVar[str] = "qthreshold/verdict/1"
+    schema: ClassVar[str] = "qthreshold/verdict/2"
     instrument: str
     jurisdiction: str
     entry: str | None
@@ -89,7 +93,7 @@ class Verdict(Record):
 class Verdicts(Record):
     """All verdicts of a run: under the default interpretation, and the alternatives that come out differently."""
 
-    schema: ClassVar[str] = "qthreshold/verdicts/1"
+    schema: ClassVar[str] = "qthreshold/verdicts/2"
     metrics_id: str
     verdicts: tuple[Verdict, ...]
     disagreements: tuple[Verdict, ...]
@@ -105,10 +109,11 @@ def measured_evidence(metrics: DeviceMetrics, interpretation: Interpretation, le
     scale = 1.25 if interpretation.infidelity == "process" else 1.0
     value, draws = (metrics.median, metrics.draw_median) if interpretation.aggregate == "median" else (metrics.mean, metrics.draw_mean)
     shift = value.best - metrics.mean.best  # the systematic range is known for the mean
+    low, high = (0.0, value.best) if metrics.estimate == "upper" else (metrics.systematic_low + shift, metrics.systematic_high + shift)
     error = Interval(low=scale * value.low, best=scale * value.best, high=scale * value.high, level=value.level)
     return Evidence(
         qubits=int(metrics.connected_working_qubits.best), error=error, draw_qubits=metrics.draw_qubits, draw_error=scale * draws,
-        systematic_low=scale * (metrics.systematic_low + shift), systematic_high=scale * (metrics.systematic_high + shift),
+        systematic_low=scale * low, systematic_high=scale * high,
         failed_edges=metrics.failed_edges, failed_shift=scale * metrics.failed_shift,
         level=level, interpretation=interpretation,
     )  # fmt: skip
@@ -206,8 +211,16 @@ def _reason(instrument: Instrument, evidence: Evidence, outcome: str, as_of: dat
         return "bands not verified: only secondary sources were read, so no verdict is given"
     if outcome == "no_entry":
         return "no entry for quantum computers and no qubit threshold"
+    band = instrument.band_at(evidence.qubits)
+    parts = [_standing(instrument, evidence, band), *_caveats(evidence, band)]
+    if outcome == "undetermined" and band is not None and band.max_error is not None:
+        parts += _to_settle(evidence, band.max_error)
+    return "; ".join(parts)
+
+
+def _standing(instrument: Instrument, evidence: Evidence, band: Band | None) -> str:
+    """Where the best estimate lies among the bands, and what is nearest."""
     n, error = evidence.qubits, evidence.error.best
-    band = instrument.band_at(n)
     if band is None:
         first = instrument.bands[0]
         return f"{n} qubits, below {first.min_qubits} where the bands begin; {_move(first, n)}"
@@ -216,14 +229,27 @@ def _reason(instrument: Instrument, evidence: Evidence, outcome: str, as_of: dat
         return f"{size} has no error criterion"
     if math.isnan(error):
         return f"{size}: limit {short(band.max_error)}, but no C-NOT error was measured"
-    text = f"{size}: limit {short(band.max_error)}, the error is {_ratio(error, band.max_error)}"
-    if (edge := _nearest_edge(instrument, band, n)) is not None:
-        text += f"; {edge}"
-    if evidence.failed_edges:
-        text += (
-            f"; {evidence.failed_edges} pair{'s' if evidence.failed_edges > 1 else ''} could not be fitted and may be anything up to the criterion"
-        )
-    return text + (_to_settle(evidence, band.max_error) if outcome == "undetermined" else "")
+    what = "the upper estimate of the error" if evidence.interpretation.estimate == "upper" else "the error"
+    text = f"{size}: limit {short(band.max_error)}, {what} is {_ratio(error, band.max_error)}"
+    edge = _nearest_edge(instrument, band, n)
+    return text if edge is None else f"{text}; {edge}"
+
+
+def _caveats(evidence: Evidence, band: Band | None) -> list[str]:
+    """What the numbers are not."""
+    out, error = [], evidence.error.best
+    limit = None if band is None else band.max_error
+    if evidence.failed_edges and limit is not None and not math.isnan(error):
+        pairs = "1 pair" if evidence.failed_edges == 1 else f"{evidence.failed_edges} pairs"
+        out.append(f"{pairs} could not be fitted and may be anything up to the criterion")
+    if evidence.interpretation.estimate == "upper" and not math.isnan(error):
+        if limit is None:
+            out.append("the C-NOT error is an upper estimate")
+        elif error > limit:
+            out.append("the C-NOT error itself may be lower")
+    if evidence.interpretation.connected == "stated":
+        out.append("the number of qubits is stated, not measured")
+    return out
 
 
 def _nearest_edge(instrument: Instrument, band: Band, n: int) -> str | None:
@@ -253,13 +279,13 @@ def _ratio(error: float, limit: float) -> str:
     return f"{ratio:.3g} times that" if ratio >= 1.1 else f"{100 * (ratio - 1):.3g} % above it"
 
 
-def _to_settle(evidence: Evidence, limit: float) -> str:
+def _to_settle(evidence: Evidence, limit: float) -> list[str]:
     """How much more data would decide, if the best estimate is right (errors shrink as one over the square root)."""
     distance = abs(evidence.error.best - limit)
     half = max(evidence.error.high - evidence.error.best, evidence.error.best - evidence.error.low)
-    if distance == 0 or half <= distance:
-        return ""
-    return f"; about {math.ceil((half / distance) ** 2):,} times the shots would settle it"
+    if not 0 < distance < half:
+        return []
+    return [f"about {math.ceil((half / distance) ** 2):,} times the shots would settle it"]
 
 
 def find_disagreements(

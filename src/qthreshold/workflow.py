@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import datetime
 import functools
+import hashlib
 import importlib.metadata
 import platform
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from qthreshold import rulebook
 from qthreshold import verdict as verdicts
@@ -25,7 +27,7 @@ from qthreshold.backends.base import Backend
 from qthreshold.backends.noise import Truth
 from qthreshold.circuits.native import NATIVE_UNITARY, block_element
 from qthreshold.counts import Counts, add_counts, no_counts
-from qthreshold.datafiles import load_named
+from qthreshold.datafiles import load_named, read_bytes
 from qthreshold.decays import DecayTable, make_decays
 from qthreshold.device import Device
 from qthreshold.errors import InputError, StoreError
@@ -38,17 +40,20 @@ from qthreshold.recipe import Recipe
 from qthreshold.report.summary import make_summary
 from qthreshold.rulebook import Interpretation
 from qthreshold.store import RunDirectory
+from qthreshold.survival import HIGHEST_QUBIT, SurvivalTable, parse_survival, survival_decays, survival_device, survival_plan
 from qthreshold.ticket import Ticket, make_tickets
 from qthreshold.verdict import Verdict, Verdicts
 
 __all__ = [
-    "DEFAULT_BACKEND", "DEFAULT_RECIPE", "RunResult", "analyse", "collect", "default_directory", "judge", "judge_device", "judge_run", "load_recipe",
-    "load_result", "make_run", "read_header", "report", "resume", "run", "software_versions", "submit",
+    "DEFAULT_BACKEND", "DEFAULT_RECIPE", "RunResult", "analyse", "collect", "default_directory", "ingest", "judge", "judge_device", "judge_run",
+    "load_recipe", "load_result", "make_run", "measured_elsewhere", "read_header", "report", "resume", "run", "software_versions", "submit",
 ]  # fmt: skip
 
 DEFAULT_BACKEND = "aer:heron-133"
 DEFAULT_RECIPE = "default"
 
+_TABLE = "decays:"  # in place of a backend spec in the header of a run whose survival counts were measured elsewhere; its file follows
+_UNSTATED = Interpretation(context="unstated", estimate="unstated", connected="unstated")  # of numbers on a data sheet
 _METRICS_STREAM = 3  # spawn key of the draws behind the metrics; 0 to 2 belong to plan and simulation
 
 
@@ -149,33 +154,117 @@ def make_run(
         InputError: The confidence or a rule is not valid.
         RunExistsError: The directory holds something.
     """
-    _checked_confidence(confidence)
+    started = time.monotonic()
+    terms = _Terms.checked(confidence, rules, as_of)
     if seed < 0:
         raise InputError(f"the seed must not be negative, got {seed}")
-    chosen = [i.id for i in rulebook.load_instruments(list(rules) if rules is not None else None)]
-    started = time.monotonic()
     device = backend.device
     try:
         plan = make_plan(device, recipe, seed, {g: block_element(recipe.two_qubit.gate, g) for g in NATIVE_UNITARY})
     except ValueError as error:
         raise InputError(str(error)) from None
     directory = RunDirectory.create(out)
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-    software = software_versions()
-    header: dict[str, Any] = {
-        "schema": "qthreshold/run/1", "created_at": now.isoformat().replace("+00:00", "Z"), "backend": backend.spec, "backend_state": backend.state,
-        "plan_id": plan.id,
-        "confidence": confidence, "rules": chosen, "as_of": (as_of or now.date()).isoformat(), "software": software,
-    }  # fmt: skip
-    header["run_id"] = _run_id(header)
     _write(directory, "device.json", device)
     truth = backend.truth(plan.block)
     if truth is not None:
         _write(directory, "truth.json", truth)
     _write(directory, "plan.npz", plan)
-    directory.write_json("run.json", header)
+    _write_header(directory, plan, terms, backend=backend.spec, backend_state=backend.state)
     _took(directory, "plan", started)
     return directory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Terms:
+    """What a run is judged by, as its header keeps it."""
+
+    created_at: datetime.datetime
+    confidence: float
+    rules: list[str]
+    as_of: datetime.date
+
+    @classmethod
+    def checked(cls, confidence: float, rules: Sequence[str] | None, as_of: datetime.date | None) -> "_Terms":
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        chosen = rulebook.load_instruments(list(rules) if rules is not None else None)
+        return cls(created_at=now, confidence=_checked_confidence(confidence), rules=[i.id for i in chosen], as_of=as_of or now.date())
+
+
+def _write_header(directory: RunDirectory, plan: Plan, terms: _Terms, **origin: Any) -> None:
+    """Write ``run.json``, which makes the directory a run; ``origin`` says where the counts come from."""
+    header: dict[str, Any] = {
+        "schema": "qthreshold/run/1", "created_at": terms.created_at.isoformat().replace("+00:00", "Z"), **origin, "plan_id": plan.id,
+        "confidence": terms.confidence, "rules": terms.rules, "as_of": terms.as_of.isoformat(), "software": software_versions(),
+    }  # fmt: skip
+    directory.write_json("run.json", header | {"run_id": _run_id(header)})
+
+
+def ingest(
+    out: Path, decays: Path, *, name: str | None = None, connected: int | None = None, confidence: float = 0.95,
+    rules: Sequence[str] | None = None, as_of: datetime.date | None = None,
+) -> RunResult:  # fmt: skip
+    """A finished run from a table of survival counts that were measured elsewhere, by standard RB.
+
+    Without an interleaved arm the C-NOT errors are upper estimates. The table is kept in the run as ``decays.csv``; all else
+    follows from it.
+
+    Args:
+        out: Directory to make.
+        decays: CSV file, as :mod:`qthreshold.survival` describes it.
+        name: Name of the device; the stem of the file by default.
+        connected: Number of connected working qubits as the maker states it; by default those are counted that the pairs of the
+            table connect.
+        confidence: Level of all intervals and of the verdicts, between 0.5 and 1.
+        rules: Ids of the instruments; all by default.
+        as_of: Day to judge on; today by default.
+
+    Raises:
+        InputError: The table, the confidence, a rule or the number of qubits cannot be used.
+        RunExistsError: The directory holds something.
+    """
+    started = time.monotonic()
+    terms = _Terms.checked(confidence, rules, as_of)
+    data = read_bytes(decays, "decay table")
+    table = _parse_table(data, str(decays))
+    device = survival_device(table, name or decays.stem, decays.name)
+    _check_connected(connected, device, decays)
+    plan = survival_plan(table, device)
+    directory = RunDirectory.create(out)
+    _write(directory, "device.json", device)
+    _write(directory, "plan.npz", plan)
+    directory.write_file("decays.csv", data)
+    _write_header(directory, plan, terms, backend=f"{_TABLE}{decays.name}", backend_state=hashlib.sha256(data).hexdigest(), connected=connected)
+    _took(directory, "ingest", started)
+    analyse(directory)
+    judge_run(directory)
+    return report(directory)
+
+
+def _parse_table(data: bytes, name: str) -> SurvivalTable:
+    try:
+        return parse_survival(data.decode(), name)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name} is not UTF-8 text ({error.reason} at byte {error.start}); save it as CSV in UTF-8") from None
+
+
+def _check_connected(stated: int | None, device: Device, decays: Path) -> None:
+    """A stated number must not contradict the table, and without one there must be something to count."""
+    if stated is None:
+        if not len(device.edges):
+            raise InputError(f"{decays} names no pair (such as 0-1) that connects qubits; add two-qubit RB, or state their number with --connected")
+        return
+    joined = int(_usable_component(device).sum())
+    if not joined <= stated <= HIGHEST_QUBIT:
+        raise InputError(f"--connected {stated} is not accepted; a number from {joined} (joined by the pairs in {decays}) to {HIGHEST_QUBIT} is")
+
+
+def measured_elsewhere(directory: RunDirectory) -> bool:
+    """Whether a run was made from a decay table, so that there is nothing to submit or collect."""
+    return _is_table(read_header(directory))
+
+
+def _is_table(header: Mapping[str, Any]) -> bool:
+    return bool(header["backend"].startswith(_TABLE))
 
 
 def _checked_confidence(confidence: float) -> float:
@@ -294,13 +383,32 @@ def _same_state(directory: RunDirectory, header: Mapping[str, Any], planned: Dev
 
 
 def analyse(directory: RunDirectory) -> None:
-    """Counts to decays, fits and metrics. Offline, and the same every time.
+    """Counts, or a decay table, to decays, fits and metrics. Offline, and the same every time.
 
     Raises:
-        StoreError: Counts are missing.
+        StoreError: Counts are missing, or the table was changed.
     """
     started = time.monotonic()
     header, device, plan = _read(directory)
+    decays = _table_decays(directory, header, plan) if _is_table(header) else _counted_decays(directory, device, plan)
+    fits = make_fits(decays, header["confidence"])
+    rng, criteria = seed_rng(plan.seed, _METRICS_STREAM), plan.parsed_recipe().criteria
+    metrics = make_metrics(device, fits, criteria, rng, connected=header.get("connected"))
+    with _working_on(directory):
+        _write(directory, "decays.npz", decays)
+        _write(directory, "fits.npz", fits)
+        _write(directory, "metrics.json", metrics)
+        _took(directory, "analyse", started)
+
+
+def _table_decays(directory: RunDirectory, header: Mapping[str, Any], plan: Plan) -> DecayTable:
+    path, data = directory.path / "decays.csv", directory.read_file("decays.csv")
+    if hashlib.sha256(data).hexdigest() != header["backend_state"]:
+        raise StoreError(f"{path} was changed: it is not the table that the run was made from; put back the original, or start a new run")
+    return survival_decays(_parse_table(data, str(path)), plan)
+
+
+def _counted_decays(directory: RunDirectory, device: Device, plan: Plan) -> DecayTable:
     tickets = _tickets(directory, plan)
     missing = [t.number for t in tickets if not directory.has(_counts_name(t))]
     if missing:
@@ -309,14 +417,7 @@ def analyse(directory: RunDirectory) -> None:
         )
     parts = [_counts(directory, t) for t in tickets]
     counts = add_counts(parts) if parts else no_counts(plan.id, device.n_qubits)
-    decays = make_decays(plan, device, counts)
-    fits = make_fits(decays, header["confidence"])
-    metrics = make_metrics(device, fits, plan.parsed_recipe().criteria, seed_rng(plan.seed, _METRICS_STREAM))
-    with _working_on(directory):
-        _write(directory, "decays.npz", decays)
-        _write(directory, "fits.npz", fits)
-        _write(directory, "metrics.json", metrics)
-        _took(directory, "analyse", started)
+    return make_decays(plan, device, counts)
 
 
 def judge_run(
@@ -336,7 +437,7 @@ def judge_run(
     instruments = rulebook.load_instruments(list(rules if rules is not None else header["rules"]))
     day = as_of or datetime.date.fromisoformat(header["as_of"])
     level = _checked_confidence(header["confidence"] if confidence is None else confidence)
-    default = Interpretation(context=plan.context, gate=plan.block)
+    default = Interpretation(context=plan.context, gate=plan.block, estimate=metrics.estimate, connected=metrics.connected)
     evidence = verdicts.measured_evidence(metrics, default, level)
     result = Verdicts(
         metrics_id=metrics.id,
@@ -384,7 +485,7 @@ def load_result(directory: RunDirectory) -> RunResult:
 
 
 def resume(directory: RunDirectory, *, workers: int | None = None, watch: Watcher = SILENT) -> RunResult:
-    """Finish whatever is left of a run."""
+    """Finish whatever is left of a run; what an older version derived is derived again."""
     header, _, plan = _read(directory)
     expected = len(make_tickets(plan, header["backend"]))
     if any(len(directory.names(folder)) != expected for folder in ("tickets", "counts")):
@@ -392,8 +493,13 @@ def resume(directory: RunDirectory, *, workers: int | None = None, watch: Watche
             submit(directory, backend)
             collect(directory, backend, watch)
     watch.stage("analyse", 0)
-    for stage, names in ((analyse, ("decays.npz", "fits.npz", "metrics.json")), (judge_run, ("verdict.json",))):
-        if not all(directory.has(name) for name in names):
+    stages: tuple[tuple[Callable[[RunDirectory], object], dict[str, type[Record]]], ...] = (
+        (analyse, {"decays.npz": DecayTable, "fits.npz": FittedErrors, "metrics.json": DeviceMetrics}), (judge_run, {"verdict.json": Verdicts}),
+    )  # fmt: skip
+    again = False  # what follows from a record that was made again is made again
+    for stage, records in stages:
+        again = again or any(directory.lacks(name, cls) for name, cls in records.items())
+        if again:
             stage(directory)
     return report(directory)
 
@@ -464,7 +570,7 @@ def judge(
         'met'
     """
     try:
-        evidence = verdicts.data_sheet_evidence(qubits, cnot_error, low, high, confidence, Interpretation(context="unstated"))
+        evidence = verdicts.data_sheet_evidence(qubits, cnot_error, low, high, confidence, _UNSTATED)
     except ValueError as error:
         raise InputError(str(error)) from None
     return _judge_all(evidence, rules, as_of)
@@ -480,18 +586,23 @@ def judge_device(
     """
     with open_backend(spec) as backend:
         device = backend.device
-    up = np.zeros((1, device.n_qubits), dtype=bool)
-    up[0, device.usable_qubits] = True
-    alive = np.zeros((1, len(device.edges)), dtype=bool)
-    alive[0, device.usable_edges] = True
-    member = largest_components(device.n_qubits, device.edges, up, alive)[0]
+    member = _usable_component(device)
     inside = device.usable_edges[member[device.edges[device.usable_edges]].all(axis=1)]
     error = float(np.nanmean(device.edge_error[inside])) if np.isfinite(device.edge_error[inside]).any() else float("nan")
     if np.isnan(error):
         raise InputError(f"{device.name} reports no two-qubit error, so it cannot be judged without running circuits")
     n = int(member.sum())
-    evidence = verdicts.data_sheet_evidence(n, error, None, None, _checked_confidence(confidence), Interpretation(context="unstated", gate="native"))
+    evidence = verdicts.data_sheet_evidence(n, error, None, None, _checked_confidence(confidence), _UNSTATED.replace(gate="native"))
     return n, error, int(np.isnan(device.edge_error[inside]).sum()), _judge_all(evidence, rules, as_of)
+
+
+def _usable_component(device: Device) -> npt.NDArray[np.bool_]:
+    """Members of the largest part of a device that hangs together by usable pairs, ``(n,)``."""
+    up = np.zeros((1, device.n_qubits), dtype=bool)
+    up[0, device.usable_qubits] = True
+    alive = np.zeros((1, len(device.edges)), dtype=bool)
+    alive[0, device.usable_edges] = True
+    return largest_components(device.n_qubits, device.edges, up, alive)[0]
 
 
 def _judge_all(evidence: verdicts.Evidence, rules: Sequence[str] | None, as_of: datetime.date | None) -> list[Verdict]:

@@ -10,8 +10,8 @@ import pytest
 from reference.commands import PROFILE, RECIPE, Answer, command, content_of, here, plain_environment, qthreshold
 
 COMMANDS = [
-    "run", "plan", "submit", "collect", "analyse", "judge", "report", "resume", "verify", "backends", "rules", "backends list", "backends show",
-    "rules list", "rules show",
+    "run", "ingest", "plan", "submit", "collect", "analyse", "judge", "report", "resume", "verify", "backends", "rules", "backends list",
+    "backends show", "rules list", "rules show",
 ]  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def test_help_lists_every_command(call):
     answer = call("--help")
     assert (answer.code, answer.err) == (0, "")
     assert_readable(answer.out)
-    for name in COMMANDS[:11]:
+    for name in COMMANDS[:12]:
         assert re.search(rf"^  {name} +\S", answer.out, re.MULTILINE)
 
 
@@ -47,7 +47,7 @@ def test_every_command_explains_itself_in_80_columns(name, call):
     assert_readable(answer.out)
     for option in re.findall(r"^  (?:-\w, )?--[\w-]+.*(?:\n {10,}.*)*", answer.out, re.MULTILINE):
         assert re.search(r"[a-z]{2,}.*\.|Show this", option.partition("--")[2]), f"undocumented: {option}"
-    if name in ("run", "plan", "judge"):
+    if name in ("run", "ingest", "plan", "judge"):
         assert all(re.search(rf"^ +qthreshold {name} .*", line) for line in answer.out.splitlines() if line.strip().startswith("qthreshold "))
 
 

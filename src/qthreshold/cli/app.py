@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from qthreshold.cli import backends, judge, rules, run, stages
+from qthreshold.cli import backends, ingest, judge, rules, run, stages
 from qthreshold.cli.common import set_debug
 
 __all__ = ["app", "run_command"]
@@ -39,6 +39,7 @@ def _common(
 
 
 app.command("run")(run.run)
+app.command("ingest")(ingest.ingest)
 app.command("plan")(stages.plan)
 app.command("submit")(stages.submit)
 app.command("collect")(stages.collect)

@@ -55,6 +55,11 @@ def _open(directory: Path):  # type: ignore[no-untyped-def]
     return RunDirectory.open(directory)
 
 
+def _nothing_to_run(directory: Path, quiet: bool) -> None:
+    if not quiet:
+        show(f"Nothing to run: {directory} was made from a decay table. Next: qthreshold analyse {directory}")
+
+
 def submit(directory: Directory, quiet: Quiet = False) -> None:
     """Hand over what has not been handed over yet."""
     with guarded(directory):
@@ -62,6 +67,9 @@ def submit(directory: Directory, quiet: Quiet = False) -> None:
         from qthreshold.backends import open_backend
 
         run = _open(directory)
+        if workflow.measured_elsewhere(run):
+            _nothing_to_run(directory, quiet)
+            return
         with open_backend(workflow.read_header(run)["backend"]) as backend:
             workflow.submit(run, backend)
         if not quiet:
@@ -75,6 +83,9 @@ def collect(directory: Directory, workers: Workers = None, quiet: Quiet = False,
         from qthreshold.backends import open_backend
 
         run = _open(directory)
+        if workflow.measured_elsewhere(run):
+            _nothing_to_run(directory, quiet)
+            return
         with Progress(not (quiet or no_progress)) as progress, open_backend(workflow.read_header(run)["backend"], workers=workers) as backend:
             workflow.collect(run, backend, progress)
         if not quiet:
@@ -82,7 +93,7 @@ def collect(directory: Directory, workers: Workers = None, quiet: Quiet = False,
 
 
 def analyse(directory: Directory, quiet: Quiet = False) -> None:
-    """Fit the counts: errors of every qubit and pair, device metrics. Offline and repeatable."""
+    """Fit the counts or the decay table: errors of every qubit and pair, device metrics. Offline and repeatable."""
     with guarded(directory):
         from qthreshold import workflow
 

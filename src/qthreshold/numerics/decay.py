@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
+from qthreshold.numerics import special
 from qthreshold.numerics.intervals import satterthwaite, student_t
 from qthreshold.numerics.likelihood import Curvature, curvature, maximise
 from qthreshold.numerics.rates import magesan_bound
@@ -432,8 +432,10 @@ class _Solution:
         for k, (i, j) in enumerate(ratios):
             error[:, k] = self.gate_error(i, j, level, least[i], scale)
 
+        any_bad = bad.any()
+
         def clean(x: Real) -> Real:  # (..., n) -> (n, ...)
-            return np.ascontiguousarray(np.moveaxis(np.where(bad, np.nan, x), -1, 0))
+            return np.ascontiguousarray(np.moveaxis(np.where(bad, np.nan, x) if any_bad else x, -1, 0))
 
         fit = JointFit(
             p=clean(p), p_low=clean(np.exp(-np.maximum(self.rate + half, least))), p_high=clean(np.exp(-np.maximum(self.rate - half, 0.0))),

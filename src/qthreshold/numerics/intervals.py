@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import chebyshev
-from scipy import special
+
+from qthreshold.numerics import special
 
 __all__ = [
     "bootstrap_interval",

@@ -17,7 +17,8 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+
+from qthreshold.numerics import special
 
 __all__ = ["Curvature", "Totals", "curvature", "deviance", "maximise"]
 
@@ -96,15 +97,25 @@ def _newton(totals: Totals) -> tuple[Real, Bools]:
     powers = np.stack([np.ones_like(m), m, m**2])
     excess = totals.survived / np.maximum(t, 1) - floor
     log_a, rate = _log_linear(powers, excess, t)
+    edge = _edge(t)
     moving = np.ones(t.shape[2], dtype=bool)
     for _ in range(_QUICK_STEPS):
         signal = np.exp(log_a - rate[:, None] * m[:, None])
         model = signal + floor
         residual = excess - signal
-        weight = _weight(model, t)
-        w = t * weight * signal
-        curvature = w * (signal - residual + signal * residual * weight * (1 - 2 * model))  # minus the second derivative by eta
-        step_a, step = _arrow_solve(powers @ curvature, powers[:2] @ (w * residual))
+        u = _weight(model, edge)
+        u *= signal
+        w = t * u
+        # minus the second derivative by eta is w (signal + residual (u (1 - 2 S) - 1)); written in place, which is a third faster
+        model *= -2.0
+        model += 1.0
+        u *= model
+        u -= 1.0
+        u *= residual
+        u += signal
+        u *= w
+        residual *= w
+        step_a, step = _arrow_solve(powers @ u, powers[:2] @ residual)
         step_a = np.where(moving, np.clip(step_a, -1.0, 1.0), 0.0)
         step = np.where(moving, np.clip(step, -0.7 * rate, 2 * rate), 0.0)
         log_a, rate = log_a + step_a, rate + step
@@ -148,7 +159,7 @@ def curvature(totals: Totals, theta: Real, damping: Real | None = None) -> Curva
     rate = np.exp(theta[1 : 1 + arms])
     signal = np.exp(theta[0] - rate[:, None] * m[:, None])
     model = signal + (theta[-1] if totals.asymptote is None else totals.asymptote)
-    weight = _weight(model, t)
+    weight = _weight(model, _edge(t))
     powers = np.stack([np.ones_like(m), m, m**2])
     tw = t * weight
     cross = tw * signal
@@ -164,10 +175,17 @@ def curvature(totals: Totals, theta: Real, damping: Real | None = None) -> Curva
     return Curvature(model, weight, signal, rate, inverse)
 
 
-def _weight(model: Real, shots: Real) -> Real:
-    edge = 0.5 / (shots + 1)
-    kept = np.clip(model, edge, 1 - edge)
-    return np.asarray(1 / (kept * (1 - kept)))
+def _edge(shots: Real) -> Real:
+    """Half a count: how near to 0 and 1 a survival may come in weights."""
+    return np.asarray(0.5 / (shots + 1))
+
+
+def _weight(model: Real, edge: Real) -> Real:
+    """1 / (S (1 - S))."""
+    kept = np.maximum(model, edge)
+    np.minimum(kept, 1 - edge, out=kept)
+    kept -= kept * kept
+    return np.reciprocal(kept, out=kept)
 
 
 def _bordered(inverse: Real, cross: Real, own: Real, *, first: bool = False) -> Real:

@@ -8,7 +8,7 @@ import numpy as np
 
 from qthreshold.backends.noise import Truth
 from qthreshold.device import Device
-from qthreshold.fits import FittedErrors
+from qthreshold.fits import NOT_MEASURED, FittedErrors
 from qthreshold.identity import Interval
 from qthreshold.metrics import DeviceMetrics
 from qthreshold.plan import Plan, PlanCost
@@ -49,10 +49,13 @@ def make_summary(
             "two_qubit_gate": device.two_qubit_gate,
         },
         "qubits": _qubits(device, fits, metrics),
+        "not_measured": _not_measured(fits),
         "edges": _edges(device, plan, fits, truth),
         "working_qubits": metrics.working_qubits.as_dict(),
         "connected_working_qubits": metrics.connected_working_qubits.as_dict(),
+        "connected": metrics.connected,
         "cnot_error": {
+            "estimate": metrics.estimate,
             "mean": metrics.mean.as_dict(), "median": metrics.median.as_dict(), "best": metrics.best.as_dict(), "worst": metrics.worst.as_dict(),
             "systematic": [_number(metrics.systematic_low), _number(metrics.systematic_high)],
             "true_mean": _true_mean(device, fits, metrics, truth),
@@ -93,6 +96,15 @@ def _qubits(device: Device, fits: FittedErrors, metrics: DeviceMetrics) -> list[
     return out
 
 
+def _not_measured(fits: FittedErrors) -> dict[str, list[int]]:
+    """Measured qubits of which a criterion for a working qubit was not checked, by the field that is empty for them."""
+    one = [s == NOT_MEASURED for s in fits.qubit_status]
+    return {
+        name: fits.qubits[np.array(lacking, dtype=bool)].tolist()
+        for name, lacking in (("readout_error", np.isnan(fits.readout[:, 0])), ("one_qubit_error", one))
+    }
+
+
 def _edges(device: Device, plan: Plan, fits: FittedErrors, truth: Truth | None) -> list[dict[str, Any]]:
     row = {e: i for i, e in enumerate(fits.edges.tolist())}
     out = []
@@ -107,6 +119,8 @@ def _edges(device: Device, plan: Plan, fits: FittedErrors, truth: Truth | None) 
         out.append({
             "edge": pair,
             "cnot_error": _interval(fits.cnot[i], fits.level) if i is not None else _nothing(fits.level),
+            "epc": _interval(fits.epc[i], fits.level) if i is not None else _nothing(fits.level),
+            "upper_cnot_error": _interval(fits.cnot_upper[i], fits.level) if i is not None else _nothing(fits.level),
             "systematic": [_number(v) for v in fits.systematic[i]] if i is not None else [None, None],
             "p_ref": _interval(fits.p_ref[i], fits.level) if i is not None else _nothing(fits.level),
             "p_int": _interval(fits.p_int[i], fits.level) if i is not None else _nothing(fits.level),
