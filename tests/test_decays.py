@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from qthreshold.counts import add_counts, pack_outcomes
+from qthreshold.counts import add_counts, no_counts, pack_outcomes
 from qthreshold.decays import DecayTable, make_decays
 from qthreshold.plan import ONE_QUBIT, READOUT, TWO_QUBIT
 from reference.devices import device_of, line_device, small_plan, small_recipe
@@ -109,6 +109,22 @@ def test_decays_of_added_counts_are_the_sum():
     np.testing.assert_array_equal(both.readout_wrong, one.readout_wrong + two.readout_wrong)
 
 
+def test_expected_outcomes_are_those_of_the_plan_where_something_was_counted():
+    device = line_device("cz")
+    plan = small_plan(device)
+    decays = make_decays(plan, device, random_counts(plan, device, 6)[0])
+    for unit in range(len(plan.unit_circuit)):
+        c = plan.unit_circuit[unit]
+        i, k = plan.circuit_length[c], plan.circuit_sample[c]
+        if plan.circuit_experiment[c] == ONE_QUBIT:
+            cell = np.searchsorted(plan.qubits, plan.unit_target[unit]), np.searchsorted(plan.one_qubit_lengths, i), k
+            assert decays.one_qubit_expected[cell] == plan.unit_expected[unit]
+        elif plan.circuit_experiment[c] == TWO_QUBIT:
+            cell = plan.circuit_arm[c], np.searchsorted(plan.edges, plan.unit_target[unit]), np.searchsorted(plan.two_qubit_lengths, i), k
+            assert decays.two_qubit_expected[cell] == plan.unit_expected[unit]
+    assert set(decays.two_qubit_expected.ravel()) == {0, 1, 2, 3}
+
+
 def test_a_device_without_pairs_has_an_empty_pair_table():
     device = device_of([], [], 2)
     plan = small_plan(device)
@@ -132,8 +148,17 @@ def test_counts_of_another_plan_are_refused():
         make_decays(plan, device, pack_outcomes(other.id, 5, [], np.zeros((0, 5))))
 
 
+def test_expected_outcomes_of_another_shape_are_refused():
+    device = line_device("cz")
+    plan = small_plan(device)
+    decays = make_decays(plan, device, no_counts(plan.id, 5))
+    with pytest.raises(ValueError, match=r"one_qubit: expected outcomes \(1, 1\) and shots \(5, "):
+        decays.replace(one_qubit_expected=np.zeros((1, 1), np.uint8))
+
+
 def test_more_survivors_than_shots_are_refused():
-    values = {f"{name}_{kind}": np.zeros((1, 1, 1), int) for name in ("one_qubit", "two_qubit") for kind in ("survived", "shots", "lengths")}
+    kinds = ("survived", "shots", "lengths", "expected")
+    values = {f"{name}_{kind}": np.zeros((1, 1, 1), int) for name in ("one_qubit", "two_qubit") for kind in kinds}
     values |= {"readout_wrong": np.ones((1, 2), int), "readout_shots": np.zeros((1, 2), int)}
     with pytest.raises(ValueError, match="readout: counts must lie between 0 and shots"):
         DecayTable(plan_id="p", qubits=np.zeros(1, int), edges=np.zeros(1, int), **values)

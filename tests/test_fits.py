@@ -25,6 +25,7 @@ def table(p1, p_ref, p_int, flips, sequences=8, shots=10**7, rng=None):
     return DecayTable(
         plan_id="p", qubits=np.arange(len(p1)), edges=np.arange(len(p_ref)), readout_wrong=draw(flips), readout_shots=np.full(flips.shape, shots),
         one_qubit_lengths=ONE, one_qubit_survived=draw(one), one_qubit_shots=np.full(one.shape, shots),
+        one_qubit_expected=np.zeros(one.shape, np.uint8), two_qubit_expected=np.zeros(two.shape, np.uint8),
         two_qubit_lengths=TWO, two_qubit_survived=draw(two), two_qubit_shots=np.full(two.shape, shots),
     )  # fmt: skip
 
@@ -141,14 +142,30 @@ def test_intervals_of_the_upper_estimate_cover_the_truth_and_agree_with_their_st
 def test_a_table_without_one_qubit_rb_or_without_pairs_is_fitted_as_far_as_it_goes():
     whole = standard([0.98])
     empty = np.zeros((2, 0, 0), int)
-    no_qubits = whole.replace(one_qubit_lengths=np.zeros(0, int), one_qubit_survived=empty, one_qubit_shots=empty)
+    no_qubits = whole.replace(one_qubit_lengths=np.zeros(0, int), one_qubit_survived=empty, one_qubit_shots=empty, one_qubit_expected=empty)
     fits = make_fits(no_qubits, 0.95)
     assert (fits.qubit_status, fits.edge_status, fits.estimate) == (("not_measured",) * 2, ("ok",), "upper")
     assert np.isnan(fits.one_qubit).all()
     none = np.zeros((2, 0, 0, 0), int)
-    no_pairs = whole.replace(edges=np.zeros(0, int), two_qubit_lengths=np.zeros(0, int), two_qubit_survived=none, two_qubit_shots=none)
+    no_pairs = whole.replace(
+        edges=np.zeros(0, int), two_qubit_lengths=np.zeros(0, int), two_qubit_survived=none, two_qubit_shots=none, two_qubit_expected=none
+    )
     fits = make_fits(no_pairs, 0.95)
     assert (fits.qubit_status, fits.edge_status, fits.cnot.shape) == (("ok", "ok"), (), (0, 3))
+
+
+def test_outcomes_that_a_table_knows_narrow_the_intervals_of_decay_parameters():
+    rng = np.random.default_rng(5)
+    data = table([0.998] * 60, [0.99] * 60, [0.985] * 60, np.full((60, 2), 0.02), shots=2000, rng=rng)
+    ends = np.argsort(rng.random((60, 3, 8)), axis=2) % 4
+    read = 1 + 0.02 * (1.5 - ends)  # ones are read worse
+    survived = np.clip(np.rint(data.two_qubit_survived * read), 0, 2000).astype(int)
+    one = np.clip(np.rint(data.one_qubit_survived * (1 + 0.02 * (0.5 - ends % 2))), 0, 2000).astype(int)
+    blind = data.replace(two_qubit_survived=survived, one_qubit_survived=one)
+    told = blind.replace(two_qubit_expected=np.stack([ends, ends]).astype(np.uint8), one_qubit_expected=(ends % 2).astype(np.uint8))
+    for name in ("p_ref", "p_int", "one_qubit"):
+        width = [np.median(np.ptp(getattr(make_fits(t, 0.95), name)[:, 1:], axis=1)) for t in (blind, told)]
+        assert width[1] < 0.8 * width[0], name
 
 
 def test_same_decays_same_fits():

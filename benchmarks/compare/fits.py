@@ -98,7 +98,8 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=7)
     options = parser.parse_args()
     if os.environ.get("OMP_NUM_THREADS") != "1":  # threads are fixed when numpy is imported
-        sys.exit(subprocess.run([sys.executable, *sys.argv], env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}, check=False).returncode)
+        one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        sys.exit(subprocess.run([sys.executable, *sys.argv], env=one_thread, check=False).returncode)
     x = counts(100_000, np.random.default_rng(1))
     sides: dict[str, tuple[Callable[[np.ndarray], np.ndarray], np.ndarray]] = {
         "ours": (our_fits, x), "curve_fit": (curve_fit_loop, x[:1000]), "lmfit": (lmfit_loop, x[:100]),

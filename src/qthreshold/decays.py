@@ -27,9 +27,10 @@ class DecayTable(Record):
         one_qubit_lengths, two_qubit_lengths: Steps, ``(L,)``.
         one_qubit_survived, one_qubit_shots: ``(Q, L, K)``.
         two_qubit_survived, two_qubit_shots: Reference and interleaved arm, ``(2, M, L, K)``.
+        one_qubit_expected, two_qubit_expected: The outcome that each sequence should give, as in the plan; 0 where nobody says.
     """
 
-    schema: ClassVar[str] = "qthreshold/decays/1"
+    schema: ClassVar[str] = "qthreshold/decays/2"
     plan_id: str
     qubits: Ints
     edges: Ints
@@ -38,9 +39,11 @@ class DecayTable(Record):
     one_qubit_lengths: Ints
     one_qubit_survived: Ints
     one_qubit_shots: Ints
+    one_qubit_expected: npt.NDArray[np.uint8]
     two_qubit_lengths: Ints
     two_qubit_survived: Ints
     two_qubit_shots: Ints
+    two_qubit_expected: npt.NDArray[np.uint8]
 
     def _check(self) -> None:
         for name in ("readout", "one_qubit", "two_qubit"):
@@ -49,6 +52,10 @@ class DecayTable(Record):
                 raise ValueError(f"{name}: counts {good.shape} and shots {shots.shape} differ")
             if (good < 0).any() or (good > shots).any():
                 raise ValueError(f"{name}: counts must lie between 0 and shots")
+        for name in ("one_qubit", "two_qubit"):
+            shots, expected = getattr(self, f"{name}_shots"), getattr(self, f"{name}_expected")
+            if expected.shape != shots.shape:
+                raise ValueError(f"{name}: expected outcomes {expected.shape} and shots {shots.shape} differ")
 
 
 def make_decays(plan: Plan, device: Device, counts: Counts) -> DecayTable:
@@ -75,6 +82,7 @@ def make_decays(plan: Plan, device: Device, counts: Counts) -> DecayTable:
     }
     good = {e: np.zeros(s, dtype=np.int64) for e, s in shape.items()}
     shots = {e: np.zeros(s, dtype=np.int64) for e, s in shape.items()}
+    ends = {e: np.zeros(shape[e], dtype=np.uint8) for e in (ONE_QUBIT, TWO_QUBIT)}
     first_row = np.searchsorted(counts.circuit, np.arange(plan.n_circuits + 1))
     first_unit = np.searchsorted(plan.unit_circuit, np.arange(plan.n_circuits + 1))
     for c in range(plan.n_circuits):
@@ -100,10 +108,13 @@ def make_decays(plan: Plan, device: Device, counts: Counts) -> DecayTable:
             i = int(np.searchsorted(lengths[experiment], plan.circuit_length[c]))
             cell = (row, i, int(plan.circuit_sample[c]))
             cell = (int(plan.circuit_arm[c]), *cell) if experiment == TWO_QUBIT else cell
+            ends[experiment][cell] = expected
         np.add.at(good[experiment], cell, hit)
         np.add.at(shots[experiment], cell, total)
     return DecayTable(
         plan_id=plan.id, qubits=plan.qubits, edges=plan.edges, readout_wrong=good[READOUT], readout_shots=shots[READOUT],
         one_qubit_lengths=lengths[ONE_QUBIT], one_qubit_survived=good[ONE_QUBIT], one_qubit_shots=shots[ONE_QUBIT],
+        one_qubit_expected=ends[ONE_QUBIT],
         two_qubit_lengths=lengths[TWO_QUBIT], two_qubit_survived=good[TWO_QUBIT], two_qubit_shots=shots[TWO_QUBIT],
+        two_qubit_expected=ends[TWO_QUBIT],
     )  # fmt: skip

@@ -134,7 +134,10 @@ def _qubit_errors(decays: DecayTable, level: float) -> _QubitErrors:
     error, standard, dof = np.full((n, 3), np.nan), np.full(n, np.nan), np.full(n, np.nan)
     status = np.full(n, NOT_MEASURED, dtype=object)
     if rows.size:
-        fit = fit_decays(decays.one_qubit_lengths, decays.one_qubit_survived[rows], decays.one_qubit_shots[rows], asymptote=0.5, level=level)
+        fit = fit_decays(
+            decays.one_qubit_lengths, decays.one_qubit_survived[rows], decays.one_qubit_shots[rows], asymptote=0.5, level=level,
+            outcome=decays.one_qubit_expected[rows],
+        )  # fmt: skip
         error[rows] = rates.error_per_clifford(np.stack([fit.p, fit.p_high, fit.p_low], axis=1), dim=2)
         standard[rows], dof[rows], status[rows] = fit.p_error / 2, fit.p_dof, fit.status
     return _QubitErrors(one_qubit=error, one_qubit_error=standard, one_qubit_dof=dof, status=status.tolist())
@@ -148,7 +151,9 @@ def _lacks_interleaved(decays: DecayTable) -> bool:
 
 def _interleaved(decays: DecayTable, level: float) -> _PairErrors:
     reference, interleaved = decays.two_qubit_survived
-    two = interleaved_error(decays.two_qubit_lengths, reference, interleaved, decays.two_qubit_shots, dim=4, level=level)
+    two = interleaved_error(
+        decays.two_qubit_lengths, reference, interleaved, decays.two_qubit_shots, dim=4, level=level, outcome=decays.two_qubit_expected
+    )  # fmt: skip
     return _PairErrors(
         estimate="interleaved", cnot=np.stack([two.error, two.low, two.high], axis=1), cnot_error=two.standard_error, cnot_dof=two.dof_error,
         systematic=np.stack([two.systematic_low, two.systematic_high], axis=1),
@@ -166,7 +171,10 @@ def _upper(decays: DecayTable, level: float) -> _PairErrors:
             estimate="upper", cnot=nothing, cnot_error=nobody, cnot_dof=nobody, systematic=nothing[:, :2], p_ref=nothing, p_int=nothing,
             chi2_per_dof=nobody, status=[],
         )  # fmt: skip
-    fit = fit_decays(decays.two_qubit_lengths, decays.two_qubit_survived[0], decays.two_qubit_shots[0], asymptote=0.25, level=level)
+    fit = fit_decays(
+        decays.two_qubit_lengths, decays.two_qubit_survived[0], decays.two_qubit_shots[0], asymptote=0.25, level=level,
+        outcome=decays.two_qubit_expected[0],
+    )  # fmt: skip
     p_ref = np.stack([fit.p, fit.p_low, fit.p_high], axis=1)
     share = 1 / rates.CNOTS_PER_CLIFFORD
     slope = 0.75 * share * fit.p ** (share - 1)  # of upper_cnot_error, by the delta rule

@@ -247,11 +247,13 @@ def survival_decays(table: SurvivalTable, plan: Plan) -> DecayTable:
     one, two = table.one_qubit, table.two_qubit
     nothing = np.zeros((len(plan.qubits), 2), dtype=np.int64)
     survived, shots = (_spread(np.searchsorted(plan.qubits, one.targets[:, 0]), x, len(plan.qubits)) for x in (one.survived, one.shots))
+    arms = {name: np.stack([x, np.zeros_like(x)]) for name, x in (("survived", two.survived), ("shots", two.shots))}
     return DecayTable(
         plan_id=plan.id, qubits=plan.qubits, edges=plan.edges, readout_wrong=nothing, readout_shots=nothing,
         one_qubit_lengths=one.lengths, one_qubit_survived=survived, one_qubit_shots=shots,
-        two_qubit_lengths=two.lengths, two_qubit_survived=np.stack([two.survived, np.zeros_like(two.survived)]),
-        two_qubit_shots=np.stack([two.shots, np.zeros_like(two.shots)]),
+        one_qubit_expected=np.zeros(shots.shape, dtype=np.uint8),
+        two_qubit_lengths=two.lengths, two_qubit_survived=arms["survived"], two_qubit_shots=arms["shots"],
+        two_qubit_expected=np.zeros(arms["shots"].shape, dtype=np.uint8),
     )  # fmt: skip
 
 

@@ -28,13 +28,14 @@ IDS = {
     "plan-1.npz": (Plan, "c327ca10d28f1a11e9caa805a0115cab436cfbe7576a4203cc31f4013d677374"),
     "ticket-1.json": (Ticket, "02fd2514d355408b9f7fe802cc44de7e63f36b3827de2d4190f09933473127ef"),
     "counts-1.npz": (Counts, "30a29a7fbabb78569d9a89a170e8cdd92b691c5655484d2220a4ee355fc74e8f"),
-    "decays-1.npz": (DecayTable, "515a64f56a65cf130fd2cf6f8a2eba32f1d33ac9754c318c219f0f302ce835af"),
+    "decays-2.npz": (DecayTable, "0ff74d5d53632fb63a9862afc71b10f3d970dfa013007e833487f30b51716b41"),
     "fits-2.npz": (FittedErrors, "4b7262e0b21c78b0987e0a8496246daa86d29eb55d4ce7bb416f8e0861b6b8aa"),
     "metrics-2.json": (DeviceMetrics, "68356742add828445179343a3946ae27b6008f2e67f2ec2b72491c81c0a41066"),
     "verdicts-2.json": (Verdicts, "a33a53cbe142e3e3d765ac93d4708f303a9061384be11bcb892588e0207164f9"),
 }  # fmt: skip
 OUTDATED = {
-    "fits-1.npz": ("fits.npz", FittedErrors), "metrics-1.json": ("metrics.json", DeviceMetrics), "verdicts-1.json": ("verdict.json", Verdicts),
+    "decays-1.npz": ("decays.npz", DecayTable), "fits-1.npz": ("fits.npz", FittedErrors), "metrics-1.json": ("metrics.json", DeviceMetrics),
+    "verdicts-1.json": ("verdict.json", Verdicts),
 }  # fmt: skip
 
 

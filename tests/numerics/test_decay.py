@@ -164,7 +164,11 @@ def test_blocks_change_nothing(monkeypatch):
     monkeypatch.setattr(decay, "_BLOCK_CELLS", 800)  # 64 curves a block
     for before, after in ((whole_, fit_decays(M, x, 100)), (ragged, fit_decays(M, np.minimum(x, shots), shots))):
         for field in dataclasses.fields(before):
-            np.testing.assert_array_equal(getattr(before, field.name), getattr(after, field.name))
+            old, new = getattr(before, field.name), getattr(after, field.name)
+            if field.name in ("status", "dof"):
+                np.testing.assert_array_equal(old, new)
+            else:  # sums may be taken in another order
+                np.testing.assert_allclose(old, new, rtol=1e-7, atol=1e-7)
 
 
 # nothing failed
