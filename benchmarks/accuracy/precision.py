@@ -1,7 +1,8 @@
 """Scatter, efficiency and bias of the C-NOT error: beside peers on the same counts, and beside the Cramer-Rao bound.
 
 Exit status 1 if ours scatters by more than 6.5 % at r = 1e-3 with lengths 1 to 150, has more than 1.1 times the variance of the
-bound, or a bias above 5 % of the standard error and above 1 % of the error. ``--write`` renews the tables in README.md.
+bound (1.6 where all noise is coherent), or a bias above 5 % of the standard error and above 1 % of the error. ``--write`` renews
+the tables in README.md.
 
 References:
     C. R. Rao, Bull. Calcutta Math. Soc. 37, 81 (1945); H. Cramer, Mathematical Methods of Statistics (1946), chapter 32.
@@ -25,6 +26,7 @@ Real = npt.NDArray[np.float64]
 
 PER_STEP = "depolarizing, equal for all Cliffords"
 SCATTER, VARIANCE, BIAS_SIGMA, BIAS_SHARE = 0.065, 1.1, 0.05, 0.01
+VARIANCE_COHERENT = 1.6  # weights stay binomial, because those that follow the scatter bias the mean over pairs (DECISIONS.md)
 _COMPARED = coverage.Cell("depolarizing", 1e-3, 10, 1000, "fixed")
 
 
@@ -73,8 +75,9 @@ class Efficiency:
     def misses(self) -> list[str]:
         """What is out of tolerance by more than three standard errors."""
         out = []
-        if self.variance - 3 * self.variance_error > VARIANCE:
-            out.append(f"variance {self.variance:.3f} of the bound, wanted {VARIANCE}")
+        limit = VARIANCE_COHERENT if self.noise == "coherent" else VARIANCE
+        if self.variance - 3 * self.variance_error > limit:
+            out.append(f"variance {self.variance:.3f} of the bound, wanted {limit}")
         excess = abs(self.bias) - 3 * self.bias_error
         if excess > BIAS_SIGMA and excess * self.deviation > BIAS_SHARE:
             out.append(f"bias {self.bias:+.3f} standard deviations, {self.bias * self.deviation:+.2%} of the error")
