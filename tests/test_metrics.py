@@ -187,7 +187,7 @@ def by_hand(values, se, dof, size, level=0.95):
     spread = max(np.var(values, ddof=1) - np.mean(np.asarray(se) ** 2), 0)
     missing = (1 - m / size) * spread / m
     parts, dofs = np.append(own, missing), np.append(dof, m - 1)
-    freedom = parts.sum() ** 2 / np.sum(np.where(parts > 0, parts**2 / dofs, 0)) if np.isfinite(dofs).any() else np.inf
+    freedom = parts.sum() ** 2 / np.sum(np.where(parts > 0, parts**2 / (dofs + 1), 0)) - 1 if np.isfinite(dofs).any() else np.inf
     half = stats.t.ppf((1 + level) / 2, min(freedom, 1e9)) * np.sqrt(parts.sum())
     return np.mean(values) - half, np.mean(values), np.mean(values) + half
 

@@ -44,16 +44,28 @@ def test_clopper_pearson_covers_at_least_its_level():
 
 
 def test_satterthwaite_by_hand():
-    # (1 + 2)^2 / (1/4 + 4/9) = 9 / (25/36)
-    assert satterthwaite([1.0, 2.0], [4, 9]) == pytest.approx(9 * 36 / 25)
+    # (1 + 2)^2 / (1/5 + 4/10) - 1
+    assert satterthwaite([1.0, 2.0], [4, 9]) == pytest.approx(14)
     assert satterthwaite([3.0, 0.0], [7, 1]) == pytest.approx(7)
     assert satterthwaite([0.0, 0.0], [1, 1]) == np.inf
+    assert satterthwaite([1.0, 2.0], [np.inf, np.inf]) == np.inf
 
 
 @given(st.lists(st.tuples(st.floats(1e-6, 1e6), st.integers(1, 50)), min_size=1, max_size=6))
-def test_satterthwaite_lies_between_the_smallest_and_the_summed_degrees(parts):
+def test_satterthwaite_lies_between_the_smallest_degrees_and_those_of_equal_variances(parts):
     variances, dofs = (np.array(x, dtype=float) for x in zip(*parts, strict=True))
-    assert dofs.min() * (1 - 1e-9) <= satterthwaite(variances, dofs) <= dofs.sum() * (1 + 1e-9)
+    assert dofs.min() * (1 - 1e-9) <= satterthwaite(variances, dofs) <= (dofs.sum() + len(dofs) - 1) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("sigma", [(1.0, 1.0, 1.0), (1.0, 2.0, 0.3), (1.0, 0.3, 0.0), (1.0, 0.01, 0.01)])
+def test_intervals_from_few_degrees_of_freedom_cover_as_stated(sigma):
+    """Means of three groups of three: the sum of their variances has few degrees of freedom, and they are estimated too."""
+    rng = np.random.default_rng(4)
+    groups = rng.normal(0, np.array(sigma)[:, None], (100_000, 3, 3))
+    parts = groups.var(axis=2, ddof=1) / 3
+    for level in (0.68, 0.95):
+        half = student_t(satterthwaite(parts, 2), level) * np.sqrt(parts.sum(axis=1))
+        assert (np.abs(groups.mean(axis=2).sum(axis=1)) < half).mean() == pytest.approx(level, abs=0.015)  # plainly 0.017 and 0.022 off
 
 
 def test_mean_of_a_fully_measured_set_has_only_measurement_error():
