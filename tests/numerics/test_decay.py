@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from qthreshold.numerics import decay
 from qthreshold.numerics.decay import REASONS, REJECTED, fit_decays, interleaved_error, joint_decays
-from qthreshold.numerics.intervals import clopper_pearson
+from qthreshold.numerics.intervals import clopper_pearson, satterthwaite
 from qthreshold.numerics.rates import magesan_bound
-from reference.decay import fit_one
+from reference.decay import fit_one, sandwich_one
 
 M = np.array([1, 40, 120])
 
@@ -119,6 +120,48 @@ def test_lengths_that_one_arm_did_not_use_are_missing_cells():
     fit = joint_decays(M, [ref, inter], shots)
     twin = fit_one(M, np.stack([ref[0].sum(-1), inter[0].sum(-1)]), shots[:, 0].sum(-1), 0.25, [0.72, 0.99, 0.985])
     np.testing.assert_allclose(fit.p[0], twin[1:], rtol=1e-8)
+
+
+# intervals of the slow twin
+
+
+@pytest.mark.parametrize("asymptote", [0.25, None])
+@pytest.mark.parametrize("ragged", [False, True])
+def test_covariance_and_interval_agree_with_the_slow_twin(asymptote, ragged):
+    rng = np.random.default_rng(33)
+    lengths = np.array([1, 25, 60, 150])
+    p = rng.uniform(0.97, 0.985, 12)
+    shots = np.full((12, 4, 6), 400)
+    if ragged:
+        shots = np.where(rng.random(shots.shape) < 0.8, rng.integers(200, 400, shots.shape), 0)
+        shots[..., :2] = np.maximum(shots[..., :2], 100)  # every length keeps two sequences
+    x = rng.binomial(shots, (0.72 * p[:, None] ** lengths + 0.25)[..., None])
+    fit = fit_decays(lengths, x, shots, asymptote=asymptote, level=0.9)
+    for i in np.flatnonzero(~np.isin(fit.status, [*REJECTED, "asymptote_shifted"])):
+        theta = [fit.a[i], fit.p[i]] + ([fit.b[i]] if asymptote is None else [])
+        covariance, parts, dofs = sandwich_one(lengths, x[i][None], shots[i][None], asymptote, theta)
+        order = [1, 0, 2][: len(theta)]
+        np.testing.assert_allclose(fit.covariance[i], covariance[np.ix_(order, order)], rtol=1e-6)
+        assert fit.p_error[i] == pytest.approx(np.sqrt(covariance[1, 1]), rel=1e-7)
+        assert fit.p_dof[i] == pytest.approx(float(satterthwaite(parts, dofs)), rel=1e-6)
+        rate, error = -np.log(fit.p[i]), np.sqrt(covariance[1, 1]) / fit.p[i]
+        half = stats.t.ppf(0.95, fit.p_dof[i]) * error
+        assert -np.log(fit.p_low[i]) == pytest.approx(rate + half, rel=1e-6)
+        assert -np.log(fit.p_high[i]) == pytest.approx(max(rate - half, 0), rel=1e-6)
+
+
+def test_covariance_of_both_arms_agrees_with_the_slow_twin():
+    rng = np.random.default_rng(34)
+    common = rng.normal(0, 0.03, (8, 3, 7))
+    arms = [rng.binomial(500, np.clip((0.72 * q**M + 0.25)[:, None] + common, 0, 1)) for q in (0.99, 0.985)]
+    fit = interleaved_error(M, *arms, 500)
+    for i in range(8):
+        theta = [fit.a[i], fit.p_ref[i], fit.p_int[i]]
+        covariance = sandwich_one(M, np.stack([x[i] for x in arms]), np.full((2, 3, 7), 500), 0.25, theta)[0]
+        np.testing.assert_allclose(fit.covariance[i], covariance[np.ix_([1, 2, 0], [1, 2, 0])], rtol=1e-6)
+        ratio = fit.p_int[i] / fit.p_ref[i]  # the delta rule on p_int / p_ref
+        slope = np.array([0, -ratio / fit.p_ref[i], 1 / fit.p_ref[i]])
+        assert fit.standard_error[i] == pytest.approx(0.75 * np.sqrt(slope @ covariance @ slope), rel=1e-6)
 
 
 # lengths in any order

@@ -48,3 +48,38 @@ def fit_one(lengths, survived, shots, asymptote, start):
         if np.abs(step).max() < 1e-15:
             break
     return x
+
+
+def sandwich_one(lengths, survived, shots, asymptote, theta):
+    """Sandwich covariance of (A, p of each arm[, B]) of one curve, cell by cell, with the quantities behind the interval of p.
+
+    Args:
+        lengths: (L,).
+        survived: By sequence, (arms, L, K).
+        shots: (arms, L, K).
+        asymptote: B, or None if it was fitted.
+        theta: The estimates, as from :func:`fit_one`.
+
+    Returns:
+        Covariance (P, P); variances that each length contributes to p of the first arm (L,) and their degrees of freedom (L,).
+    """
+    arms, count = survived.shape[:2]
+    s, gradient = _model(np.asarray(theta, dtype=float), np.asarray(lengths, dtype=float), arms, asymptote)
+    bread = np.zeros((len(theta), len(theta)))
+    for g in range(arms):
+        for i in range(count):
+            bread += shots[g, i].sum() * np.outer(gradient[g, i], gradient[g, i]) / (s[g, i] * (1 - s[g, i]))
+    inverse = np.linalg.inv(bread)
+    parts, dofs = [], []
+    for i in range(count):
+        taken = [k for k in range(survived.shape[2]) if shots[:, i, k].any()]
+        scores = []
+        for k in taken:
+            score = 0.0
+            for g in range(arms):
+                mean = survived[g, i].sum() / shots[g, i].sum()
+                score = score + gradient[g, i] / (s[g, i] * (1 - s[g, i])) * (survived[g, i, k] - shots[g, i, k] * mean)
+            scores.append(inverse @ score)
+        parts.append(len(taken) / (len(taken) - 1) * sum(np.outer(v, v) for v in scores))
+        dofs.append(len(taken) - 1)
+    return sum(parts), np.array([p[1, 1] for p in parts]), np.array(dofs)

@@ -165,7 +165,8 @@ class _Strata:
         taken = used.any(axis=0)
         count = taken.sum(axis=0)
         drawn = np.einsum("gkln,hkln->lngh", r.share, r.share) / np.maximum(count, 1)[..., None, None]  # covariance of what is drawn as it is
-        seen = drawn * (r.inflate * count / np.maximum(count - 1, 1))[..., None, None]
+        inflate = r.inflate if len(r.share) == 1 else 1.0  # between arms the effect of readout cancels
+        seen = drawn * (inflate * count / np.maximum(count - 1, 1))[..., None, None]
         by_shots = np.moveaxis(r.mean * (1 - r.mean) * inverse, 0, -1)[..., None] * np.eye(len(r.mean))
         beyond = seen - by_shots
         alike = np.trace(seen.sum(axis=0), axis1=1, axis2=2) < 0.1 * np.trace(by_shots.sum(axis=0), axis1=1, axis2=2)  # no scatter to learn from

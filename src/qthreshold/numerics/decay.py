@@ -393,7 +393,7 @@ class _Solution:
     def rate_variance(self) -> tuple[Real, Real]:
         """Variance of log(-log p) of each arm and its degrees of freedom, each ``(G, n)``."""
         var, dof = zip(*(self.variance(self.unit(1 + g)) for g in range(len(self.rate))), strict=True)
-        return np.stack(var), np.stack(dof)
+        return np.stack(var) * self.moments.inflate, np.stack(dof)
 
     def status(self, rate_variance: Real) -> Codes:
         """One code for each curve."""
@@ -465,6 +465,7 @@ class _Solution:
         for i in range(size):
             for j in range(i + 1):
                 out[i, j] = out[j, i] = self.parts(levers[i], levers[j]).sum(axis=0) * slope[i] * slope[j]
+        out *= self.moments.inflate
         model = self.curve.covariance[np.ix_(order, order)] * slope[:, None] * slope
         degenerate = ~(out[range(len(p)), range(len(p))] >= 0.1 * model[range(len(p)), range(len(p))]).all(axis=0)
         return np.where(degenerate, model, out)

@@ -121,6 +121,8 @@ class Moments:
         paired: Sequences that any arm has, ``(L, n)``.
         scatter: Sums over sequences of products of the arms' residuals about their length's own mean, ``(G, G, L, n)``.
         per_shot: Sums of squared residuals, each by the shots of its sequence, ``(G, L, n)``.
+        inflate: By how much squares of single arms came out too small because the effect of readout was taken out of them, ``(n,)``.
+            Between arms that effect cancels, so ratios of arms lost nothing.
         runs_z: Runs of residuals of one sign in time, less what chance gives, in its standard deviations, ``(n,)``; NaN where too few.
     """
 
@@ -129,6 +131,7 @@ class Moments:
     paired: Real
     scatter: Real
     per_shot: Real
+    inflate: Real
     runs_z: Real
 
     def freed(self, index: npt.NDArray[np.intp]) -> "Moments":
@@ -149,7 +152,7 @@ def moments(data: Arranged, rows: slice, asymptote: float | None) -> Moments:
     totals = Totals(data.lengths, r.mean * r.shots.sum(axis=1), r.shots.sum(axis=1), asymptote)
     return Moments(
         totals, used.sum(axis=1).astype(float), taken.sum(axis=0).astype(float),
-        _products(residual) * r.inflate, (residual * r.share).sum(axis=1) * r.inflate, runs,
+        _products(residual), (residual * r.share).sum(axis=1) * r.inflate, r.inflate, runs,
     )  # fmt: skip
 
 
@@ -163,7 +166,8 @@ def _plain_moments(data: Arranged, rows: slice, asymptote: float | None) -> Mome
     scatter = _products(x) - total[:, None] * mean
     runs = _runs_z(x.sum(axis=0) > mean.sum(axis=0) if len(x) > 1 else x[0] > mean[0], None)
     diagonal = scatter[range(len(x)), range(len(x))]
-    return Moments(Totals(data.lengths, total, sequences * data.shots, asymptote), sequences, sequences[0], scatter, diagonal / data.shots, runs)
+    totals = Totals(data.lengths, total, sequences * data.shots, asymptote)
+    return Moments(totals, sequences, sequences[0], scatter, diagonal / data.shots, np.ones(total.shape[2]), runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,7 @@ class Residuals:
         share: Residual share, ``(G, K, L, n)``; 0 where a cell is missing.
         shots: ``(G, K, L, n)``.
         mean: Mean survival of each length, ``(G, L, n)``.
-        inflate: By how much the squares came out too small because the effect of readout was taken out of them, ``(n,)``.
+        inflate: As in :class:`Moments`, ``(n,)``.
     """
 
     share: Real
