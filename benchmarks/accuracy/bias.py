@@ -3,19 +3,17 @@
 import argparse
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import exact
 import numpy as np
+import readme
 
 from qthreshold.backends.noise import true_errors
 from qthreshold.backends.profiles import Profile, SimulatedDevice, build
 from qthreshold.numerics import channels
 
 TARGETS = (1e-2, 1e-3)
-_README = Path(__file__).with_name("README.md")
-_MARKS = ("<!-- bias table -->\n", "<!-- end of bias table -->\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +150,7 @@ def main() -> int:
     text = table(rows)
     print(text)
     if write:
-        head, rest = _README.read_text(encoding="utf-8").split(_MARKS[0])
-        _README.write_text(head + _MARKS[0] + text + _MARKS[1] + rest.split(_MARKS[1])[1], encoding="utf-8")
+        readme.renew("bias", text)
     missed = [r for r in rows if abs(r.padded) > r.family.tolerance]
     for r in missed:
         print(f"padded misses {r.family.tolerance:.1%}: {r.family.name} at {r.true_error:.0e}: {r.padded:+.3%}", file=sys.stderr)
