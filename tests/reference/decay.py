@@ -51,7 +51,7 @@ def fit_one(lengths, survived, shots, asymptote, start):
 
 
 def sandwich_one(lengths, survived, shots, asymptote, theta):
-    """Sandwich covariance of (A, p of each arm[, B]) of one curve, cell by cell, with the quantities behind the interval of p.
+    """Sandwich covariance of (A, p of each arm[, B]) of one curve, length by length, with the quantities behind the interval of p.
 
     Args:
         lengths: (L,).
@@ -72,14 +72,31 @@ def sandwich_one(lengths, survived, shots, asymptote, theta):
     inverse = np.linalg.inv(bread)
     parts, dofs = [], []
     for i in range(count):
-        taken = [k for k in range(survived.shape[2]) if shots[:, i, k].any()]
-        scores = []
-        for k in taken:
-            score = 0.0
-            for g in range(arms):
-                mean = survived[g, i].sum() / shots[g, i].sum()
-                score = score + gradient[g, i] / (s[g, i] * (1 - s[g, i])) * (survived[g, i, k] - shots[g, i, k] * mean)
-            scores.append(inverse @ score)
-        parts.append(len(taken) / (len(taken) - 1) * sum(np.outer(v, v) for v in scores))
-        dofs.append(len(taken) - 1)
+        levers = [inverse @ gradient[g, i] / (s[g, i] * (1 - s[g, i])) for g in range(arms)]
+        scatter = count_covariance(survived[:, i], shots[:, i], s[:, i] * (1 - s[:, i]))
+        parts.append(sum(scatter[g, h] * np.outer(levers[g], levers[h]) for g in range(arms) for h in range(arms)))
+        dofs.append(min(min((t > 0).sum(), max(t.sum() ** 2 / (t**2).sum(), 2)) for t in shots[:, i].astype(float)) - 1)
     return sum(parts), np.array([p[1, 1] for p in parts]), np.array(dofs)
+
+
+def count_covariance(survived, shots, variance):
+    """Covariance of the arms' total counts at one length, (arms, arms), from (arms, K) counts and S (1 - S) of each arm.
+
+    Sequence k of arm g survives with S_g + b_gk, b of covariance Sigma. Residual counts are M_g b_g plus what shots do, with
+    M_g = diag(t) - t t' / T, so their products are trace(M_g' M_h) Sigma_gh in the mean; squares are taken per shot instead.
+    """
+    arms = len(survived)
+    t = shots.astype(float)
+    total = t.sum(axis=1)
+    residual = survived - t * (survived.sum(axis=1) / total)[:, None]
+    out = np.zeros((arms, arms))
+    for g in range(arms):
+        project = np.diag(t[g]) - np.outer(t[g], t[g]) / total[g]
+        taken = t[g] > 0
+        scatter = (residual[g, taken] ** 2 / t[g, taken]).sum() - (taken.sum() - 1) * variance[g]
+        sigma = scatter / (np.diag(project) @ np.ones(len(t[g])))
+        out[g, g] = max(total[g] * variance[g] + sigma * (t[g] ** 2).sum(), 0)
+        for h in range(g):
+            other = np.diag(t[h]) - np.outer(t[h], t[h]) / total[h]
+            out[g, h] = out[h, g] = residual[g] @ residual[h] / np.trace(project.T @ other) * (t[g] @ t[h])
+    return out

@@ -18,15 +18,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from qthreshold.numerics.decay import interleaved_error
+from qthreshold.numerics.decay import check_asymptote, interleaved_error
 from qthreshold.numerics.intervals import bootstrap_interval
 from qthreshold.numerics.likelihood import Totals, maximise
 from qthreshold.numerics.rates import interleaved_gate_error
-from qthreshold.numerics.sequences import Residuals, arrange, residuals
+from qthreshold.numerics.sequences import Residuals, arrange, moments_of, residuals
 
 __all__ = ["BootstrapError", "bootstrap_decays", "bootstrap_interleaved"]
 
 Real = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.str_]
 
 _BLOCK_CELLS = 2_000_000
 
@@ -40,6 +41,7 @@ class BootstrapError:
         low, high, standard_error: ``(N,)``.
         draws: Replicates, ``(R, N)``; rows are whole devices.
         failed: Share of replicates that could not be fitted, ``(N,)``.
+        status: Of the fit to the data, ``(N,)``. With ``no_decay`` there is hardly a failure to resample, and the interval is the fit's own.
     """
 
     error: Real
@@ -48,6 +50,7 @@ class BootstrapError:
     standard_error: Real
     draws: Real
     failed: Real
+    status: Codes
 
 
 def bootstrap_interleaved(
@@ -76,20 +79,23 @@ def bootstrap_interleaved(
         outcome: Expected outcomes.
 
     Raises:
-        ValueError: As there, or no replicates.
+        ValueError: As there, or fewer than two replicates.
     """
+    if replicates < 2:
+        raise ValueError(f"a spread needs at least two replicates, got {replicates}")
     fit = interleaved_error(lengths, survived_ref, survived_int, shots, dim=dim, level=level, outcome=outcome)
     p = bootstrap_decays(
-        lengths, [survived_ref, survived_int], shots, rng=rng, replicates=replicates, asymptote=1 / dim, outcome=outcome
+        lengths, [survived_ref, survived_int], shots, rng=rng, replicates=replicates, asymptote=1 / dim, outcome=outcome,
+        free=fit.status == "asymptote_shifted",
     )  # fmt: skip
     draws = interleaved_gate_error(p[:, 0], p[:, 1], dim)
-    unfitted = np.isnan(fit.error)
-    draws[:, unfitted] = np.nan
-    fitted = np.where(np.isnan(draws).all(axis=0), 0.0, draws)  # a column without any replicate would warn
-    low, high, error = bootstrap_interval(fit.error, fitted, fit.dof_error, level)
-    lost = np.isnan(draws).all(axis=0)
-    low, high, error = (np.where(lost, np.nan, v) for v in (low, high, error))
-    return BootstrapError(error=fit.error, low=low, high=high, standard_error=error, draws=draws, failed=np.isnan(draws).mean(axis=0))
+    draws[:, np.isnan(fit.error)] = np.nan
+    low, high, error = bootstrap_interval(fit.error, draws, fit.dof_error, level)
+    flat = fit.status == "no_decay"
+    low, high, error = (np.where(flat, f, b) for f, b in ((fit.low, low), (fit.high, high), (fit.standard_error, error)))
+    return BootstrapError(
+        error=fit.error, low=low, high=high, standard_error=error, draws=draws, failed=np.isnan(draws).mean(axis=0), status=fit.status
+    )
 
 
 def bootstrap_decays(
@@ -101,6 +107,7 @@ def bootstrap_decays(
     replicates: int = 1000,
     asymptote: float = 0.25,
     outcome: npt.ArrayLike | None = None,
+    free: npt.ArrayLike = False,
 ) -> Real:
     """Decay parameters of replicates of every curve, ``(R, G, N)``; NaN where a replicate could not be fitted.
 
@@ -112,32 +119,37 @@ def bootstrap_decays(
         replicates: R.
         asymptote: B.
         outcome: Expected outcomes, as for :func:`.decay.fit_decays`.
+        free: Whether B is fitted, for all curves or each, ``(N,)``.
 
     Raises:
         ValueError: As for :func:`.decay.fit_decays`, or no replicates.
     """
     if replicates < 1:
         raise ValueError(f"at least one replicate is needed, got {replicates}")
+    check_asymptote(asymptote)
     data = arrange(lengths, survived, shots, outcome)
-    sequences = _Strata.of(residuals(data, slice(None)))
-    out = np.empty((replicates, len(data.survived), len(data.survived[0])))
+    n = len(data.survived[0])
+    fitted = np.broadcast_to(np.asarray(free, dtype=bool), (n,))
+    sequences = _Strata.of(residuals(data, slice(None)), data.lengths)
+    out = np.empty((replicates, len(data.survived), n))
     step = max(_BLOCK_CELLS // max(sequences.share[0].size, 1), 1)
     for first in range(0, replicates, step):
         rows = slice(first, min(first + step, replicates))
         x, total = sequences.draw(rows.stop - rows.start, rng)
-        out[rows] = _fit(Totals(data.lengths, x, total, asymptote), rows.stop - rows.start)
+        for b, mine in ((asymptote, np.flatnonzero(~fitted)), (None, np.flatnonzero(fitted))):
+            if mine.size:
+                out[rows][..., mine] = _fit(Totals(data.lengths, x[..., mine], total[..., mine], b))
     return out
 
 
-def _fit(totals: Totals, replicates: int) -> Real:
+def _fit(totals: Totals) -> Real:
     """Fit replicates and curves side by side: ``(G, L, R, N)`` counts to ``(R, G, N)`` decay parameters."""
-    arms, lengths = totals.shots.shape[:2]
+    arms, lengths, replicates, n = totals.shots.shape
     flat = Totals(totals.lengths, totals.survived.reshape(arms, lengths, -1), totals.shots.reshape(arms, lengths, -1), totals.asymptote)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        theta, found = maximise(flat)
-        p = np.exp(-np.exp(theta[1:]))
+    theta, found, _ = maximise(flat)
+    p = np.exp(-np.exp(theta[1 : 1 + arms]))
     p[:, ~found & (p < 1 - 1e-11).all(axis=0)] = np.nan  # no decay at all is an answer, no signal is none
-    return p.reshape(arms, replicates, -1).swapaxes(0, 1)
+    return p.reshape(arms, replicates, n).swapaxes(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,21 +169,19 @@ class _Strata:
     exact: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, r: Residuals) -> "_Strata":
+    def of(cls, r: Residuals, lengths: Real) -> "_Strata":
         """Transform deviations so that drawing sequences, and shots where they are drawn, gives the scatter of the arms that was seen."""
-        used = r.shots > 0
-        number = np.maximum(used.sum(axis=1), 1)
-        inverse = np.where(used, 1 / np.maximum(r.shots, 1), 0.0).sum(axis=1) / number  # mean of 1 / shots
-        taken = used.any(axis=0)
+        m = moments_of(r, lengths, 0.0)
+        variance = r.mean * (1 - r.mean)
+        between = _last(m.between(variance))  # what is left when drawing shots puts their part in again
+        seen = _last(m.covariance(variance, np.ones(variance.shape[2])) / np.maximum(m.pairs, 1))  # what sequences alone must bring
+        by_shots = _last(np.eye(len(variance))[:, :, None, None] * (m.totals.shots * variance) / np.maximum(m.pairs, 1))
+        alike = np.trace(seen.sum(axis=0), axis1=1, axis2=2) < 0.1 * np.trace(by_shots.sum(axis=0), axis1=1, axis2=2)  # no scatter to learn from
+        exact = (np.linalg.eigvalsh(between)[..., 0] < 0) & ~alike
+        wanted = np.where(exact[..., None, None], seen, np.where(alike[:, None, None], 0.0, between))
+        taken = (r.shots > 0).any(axis=0)
         count = taken.sum(axis=0)
         drawn = np.einsum("gkln,hkln->lngh", r.share, r.share) / np.maximum(count, 1)[..., None, None]  # covariance of what is drawn as it is
-        inflate = r.inflate if len(r.share) == 1 else 1.0  # between arms the effect of readout cancels
-        seen = drawn * (inflate * count / np.maximum(count - 1, 1))[..., None, None]
-        by_shots = np.moveaxis(r.mean * (1 - r.mean) * inverse, 0, -1)[..., None] * np.eye(len(r.mean))
-        beyond = seen - by_shots
-        alike = np.trace(seen.sum(axis=0), axis1=1, axis2=2) < 0.1 * np.trace(by_shots.sum(axis=0), axis1=1, axis2=2)  # no scatter to learn from
-        exact = (np.linalg.eigvalsh(beyond)[..., 0] < 0) & ~alike
-        wanted = np.where(exact[..., None, None], seen, np.where(alike[:, None, None], 0.0, beyond))
         share = r.mean[:, None] + np.einsum("lngh,hkln->gkln", _root(wanted) @ _root(drawn, -0.5), r.share)
         order = np.argsort(~taken, axis=0, kind="stable")[None]
         return cls(np.take_along_axis(share, order, axis=1), np.take_along_axis(r.shots, order, axis=1), count, exact)
@@ -192,6 +202,11 @@ class _Strata:
         chance = np.clip(survived / np.maximum(total, 1), 0.0, 1.0)
         drawn = rng.binomial(total.astype(np.int64), chance)
         return np.where(self.exact[:, None], total * chance, drawn), total
+
+
+def _last(matrix: Real) -> Real:
+    """``(G, G, L, n)`` to ``(L, n, G, G)``."""
+    return np.moveaxis(matrix, (0, 1), (2, 3))
 
 
 def _root(matrix: Real, power: float = 0.5) -> Real:

@@ -16,15 +16,17 @@ References:
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from qthreshold.numerics import special
 from qthreshold.numerics.intervals import satterthwaite, student_t
-from qthreshold.numerics.likelihood import Curvature, curvature, maximise
+from qthreshold.numerics.likelihood import Curvature, maximise
 from qthreshold.numerics.rates import magesan_bound
 from qthreshold.numerics.sequences import Arranged, Moments, arrange, moments
 
@@ -49,9 +51,13 @@ REASONS = {
 REJECTED = ("too_fast", "poor_fit", "no_data")
 """Status codes of curves without an estimate: NaN in every field that the fit would have filled."""
 
+_CODES = list(REASONS)
+_IS_REJECTED = np.isin(_CODES, REJECTED)
 _MISFIT = 1e-6  # chance that a good curve is rejected
-_ALARM = 1e-5  # chance that a good curve is said to have a shifted asymptote, and the same for drift
-_BLOCK_CELLS = 300_000  # the cells of a block, 2 MB, stay in cache
+_ALARM = 1e-5  # chance that a good curve is said to have a shifted asymptote, and the same for drift (with 2 or 3 sequences that scatter, 1e-3)
+_FEW_FAILURES = 1000  # beyond, the normal approximation is as good
+_FALLEN = 0.4  # share of the signal left below which a decay is called fast, and not the shots too few
+_BLOCK_CELLS = 800_000  # the cells of a block, 6 MB: a compromise between cache and calls
 _QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # curves without information overflow, and end as NaN with a status
 
 
@@ -207,6 +213,8 @@ def joint_decays(
     References:
         E. Magesan et al., arXiv:1203.4550, eq. (4).
     """
+    if dim < 2:
+        raise ValueError(f"dim must be at least 2, got {dim}")
     for pair in ratios:
         if len(pair) != 2 or not all(0 <= g < len(survived) for g in pair) or pair[0] == pair[1]:
             raise ValueError(f"a ratio names two different arms out of 0..{len(survived) - 1}, got {tuple(pair)}")
@@ -244,7 +252,7 @@ def interleaved_error(
         E. Magesan et al., arXiv:1203.4550, eqs. (4) and (5).
     """
     fit = joint_decays(lengths, [survived_ref, survived_int], shots, ratios=[(1, 0)], dim=dim, level=level, outcome=outcome)
-    end = np.where((fit.status == "no_decay")[:, None], fit.p_low, fit.p)  # p = 1 would promise too much
+    end = np.where(fit.p_high >= 1, fit.p_low, fit.p)  # not resolved from 1, which would promise too much
     error, bound = fit.error[:, 0], magesan_bound(end[:, 0], end[:, 1], dim)
     arms = {f"p_{arm}{end}": getattr(fit, f"p{end}")[:, g] for g, arm in enumerate(("ref", "int")) for end in ("", "_low", "_high")}
     errors = {name: getattr(fit, name)[:, 0] for name in ("error", "low", "high", "standard_error", "dof_error")}
@@ -255,19 +263,34 @@ def interleaved_error(
     )  # fmt: skip
 
 
+def check_asymptote(asymptote: float) -> None:
+    """Refuse what is no probability.
+
+    Raises:
+        ValueError: It lies outside [0, 1).
+    """
+    if not 0 <= asymptote < 1:
+        raise ValueError(f"asymptote must lie in [0, 1), got {asymptote}")
+
+
 @_QUIET
 def _fit(data: Arranged, *, asymptote: float | None, level: float, ratios: Sequence[tuple[int, int]] = ()) -> JointFit:
-    if asymptote is not None and not 0 <= asymptote < 1:
-        raise ValueError(f"asymptote must lie in [0, 1), got {asymptote}")
+    if asymptote is not None:
+        check_asymptote(asymptote)
     if not 0 < level < 1:
         raise ValueError(f"confidence level must lie between 0 and 1, got {level}")
     n, cells = len(data.survived[0]), len(data.survived) * int(np.prod(data.survived[0].shape[1:]))
     size = max(_BLOCK_CELLS // max(cells, 1), 64)
     scale = 1 - (asymptote or 0.0)
-    parts = [_fit_block(moments(data, slice(i, i + size), asymptote), level, ratios, scale) for i in range(0, max(n, 1), size)]
-    if len(parts) == 1:
-        return parts[0]
-    return JointFit(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in dataclasses.fields(JointFit)})
+    whole: dict[str, npt.NDArray[Any]] = {}
+    for first in range(0, max(n, 1), size):
+        block = _fit_block(moments(data, slice(first, first + size), asymptote), level, ratios, scale)
+        for field in dataclasses.fields(JointFit):
+            part = getattr(block, field.name)
+            if first == 0:
+                whole[field.name] = part if len(part) == n else np.empty((n, *part.shape[1:]), part.dtype)
+            whole[field.name][first : first + len(part)] = part
+    return JointFit(**whole)
 
 
 def _fit_block(moments: Moments, level: float, ratios: Sequence[tuple[int, int]], scale: float) -> JointFit:
@@ -275,16 +298,14 @@ def _fit_block(moments: Moments, level: float, ratios: Sequence[tuple[int, int]]
     fit, shifted = _Solution.of(moments).fit(level, ratios, scale)
     again = np.flatnonzero(shifted)
     if again.size:
-        freed = _Solution.of(moments.freed(again))
-        second, _ = freed.fit(level, ratios, scale)
-        status = np.where(np.isin(second.status, REJECTED) | ~freed.found, "poor_fit", "asymptote_shifted")
+        second, _ = _Solution.of(moments.freed(again)).fit(level, ratios, scale)
         for field in dataclasses.fields(JointFit):
             old, new = getattr(fit, field.name), getattr(second, field.name)
             if field.name == "covariance":
                 new = new[:, : old.shape[1], : old.shape[2]]
             if field.name != "asymptote_z":
                 old[again] = new
-        fit.status[again] = status
+        fit.status[again] = np.where(np.isin(second.status, REJECTED), "poor_fit", "asymptote_shifted")
     return fit
 
 
@@ -319,20 +340,12 @@ class _Solution:
     @classmethod
     def of(cls, moments: Moments) -> "_Solution":
         """Maximise the likelihood."""
-        totals = moments.totals
-        theta, found = maximise(totals)
-        curve = curvature(totals, theta)
-        count = moments.paired
-        several = count > 1
-        scatter = moments.scatter * np.where(several, count / np.maximum(count - 1, 1), 0.0)
-        if not several.all():  # one sequence shows no scatter: binomial variance
-            arms = range(len(scatter))
-            scatter[arms, arms] = np.where(several, scatter[arms, arms], totals.shots / curve.weight)
+        theta, found, curve = maximise(moments.totals)
         chi2, dof, misfit, overdispersion = _goodness(moments, curve, len(theta))
-        return cls(
-            moments, theta, found, curve, curve.signal * curve.weight, scatter, np.where(several, np.maximum(count - 1, 1), 1e9),
-            chi2, dof, misfit, overdispersion,
-        )  # fmt: skip
+        # a length with one sequence shows no scatter: take that of the other lengths, or else that of the points about the curve
+        alone = np.where(np.isfinite(overdispersion), overdispersion, chi2 / np.maximum(dof, 1))
+        scatter = moments.covariance(1 / curve.weight, np.maximum(alone, 1.0))
+        return cls(moments, theta, found, curve, curve.signal * curve.weight, scatter, moments.dof, chi2, dof, misfit, overdispersion)
 
     @property
     def rate(self) -> Real:
@@ -353,16 +366,21 @@ class _Solution:
 
     def parts(self, a: Real, b: Real) -> Real:
         """Covariance of two combinations of counts that each length contributes, ``(L, n)``."""
-        arms = range(len(a))
-        return np.asarray(sum(a[g] * b[h] * self.scatter[g, h] for g in arms for h in arms))
+        out = a[0] * b[0] * self.scatter[0, 0]
+        for g, h in itertools.product(range(len(a)), repeat=2):
+            if g or h:
+                out += a[g] * b[h] * self.scatter[g, h]
+        return out
 
     def variance(self, contrast: Real) -> tuple[Real, Real]:
         """Variance and degrees of freedom of a combination of parameters, ``contrast`` ``(P, n)``; each ``(n,)``."""
         direction = (self.curve.covariance * contrast).sum(axis=1)
-        lever = self.lever(direction)
+        return self._variance(self.lever(direction), (direction * contrast).sum(axis=0))
+
+    def _variance(self, lever: Real, model: Real) -> tuple[Real, Real]:
+        """The same from what each count does to the combination, and the variance that shots alone would give it."""
         parts = self.parts(lever, lever)
         var, dof = parts.sum(axis=0), satterthwaite(parts.T, self.scatter_dof.T)
-        model = (direction * contrast).sum(axis=0)
         degenerate = ~(var >= 0.1 * model)  # all sequences alike, as when every shot survived: no scatter to learn from
         return np.where(degenerate, model, var), np.where(degenerate, np.inf, dof)
 
@@ -376,61 +394,74 @@ class _Solution:
         n = self.theta.shape[1]
         if self.free:
             return np.full(n, np.nan), np.zeros(n, dtype=bool)
-        with_b = totals.shots * c.weight * c.signal
+        own = totals.shots * c.weight
+        with_b = own * c.signal
         cross = np.concatenate([with_b.sum(axis=(0, 1))[None], -c.rate * (totals.lengths @ with_b)])
-        lever = self.lever(-(c.covariance * cross).sum(axis=1), 1.0)  # the score of B less what A and p explain of it
-        score = (lever * (totals.survived - totals.shots * c.model)).sum(axis=(0, 1))
+        explained = (c.covariance * cross).sum(axis=1)
+        lever = self.lever(-explained, 1.0)  # the score of B less what A and p explain of it
         parts = self.parts(lever, lever)
-        binomial = (lever**2 * totals.shots / c.weight).sum(axis=(0, 1))
-        z = score / np.sqrt(np.maximum(parts.sum(axis=0), binomial))
-        z = np.where(((totals.shots > 0).sum(axis=1) >= 3).any(axis=0), z, np.nan)
+        all_own = own.sum(axis=(0, 1))
+        binomial = all_own - (explained * cross).sum(axis=0)
+        z = (lever * c.residual).sum(axis=(0, 1)) / np.sqrt(np.maximum(parts.sum(axis=0), binomial))
+        tells = ((totals.shots > 0).sum(axis=1) >= 3).any(axis=0) & (binomial > 1e-9 * all_own)
+        z = np.where(tells, z, np.nan)
         beyond = np.abs(z) > special.ndtri(1 - _ALARM / 2)  # nothing less can be an alarm: the costly test is for these alone
         odd = np.flatnonzero(beyond)
-        dof = satterthwaite(parts[:, odd].T, self.scatter_dof[:, odd].T)
+        dof = satterthwaite(parts[:, odd].T, np.broadcast_to(self.scatter_dof, parts.shape)[:, odd].T)
         beyond[odd] = 2 * special.stdtr(np.minimum(dof, 1e9), -np.abs(z[odd])) < _ALARM
         return z, beyond
 
-    def rate_variance(self) -> tuple[Real, Real]:
-        """Variance of log(-log p) of each arm and its degrees of freedom, each ``(G, n)``."""
-        var, dof = zip(*(self.variance(self.unit(1 + g)) for g in range(len(self.rate))), strict=True)
+    def rate_variance(self, levers: list[Real]) -> tuple[Real, Real]:
+        """Variance of log(-log p) of each arm and its degrees of freedom, each ``(G, n)``, from the levers of all parameters."""
+        var, dof = zip(*(self._variance(levers[1 + g], self.curve.covariance[1 + g, 1 + g]) for g in range(len(self.rate))), strict=True)
         return np.stack(var) * self.moments.inflate, np.stack(dof)
 
-    def status(self, rate_variance: Real) -> Codes:
-        """One code for each curve."""
-        totals = self.moments.totals
-        filled = totals.shots > 0
-        m = totals.lengths
-        second = (np.cumsum(filled, axis=1) >= 2).argmax(axis=1)  # the second length that holds data, (G, n)
-        left = np.exp(self.theta[0] - self.rate * m[second])  # signal there
-        trials = np.take_along_axis(totals.shots, second[:, None], axis=1)[:, 0]
-        out = np.full(len(self.dof), "ok", dtype="<U17")
-        out[((rate_variance > 1.0) & (self.rate * m[-1] < 0.1)).any(axis=0)] = "no_decay"  # -log p is not resolved from 0
-        out[self.moments.runs_z < special.ndtri(_ALARM)] = "drift"
-        out[self.misfit] = "poor_fit"
-        out[(left < 3 * np.sqrt(0.25 / np.maximum(trials, 1))).any(axis=0)] = "too_fast"
-        out[filled.sum(axis=1).min(axis=0) < (3 if self.free else 2)] = "no_data"  # as many as each arm has parameters
+    def status(self, rate_variance: Real) -> Ints:
+        """One code for each curve, as an index into :data:`REASONS`."""
+        t, m = self.moments.totals.shots, self.moments.totals.lengths
+        filled = t > 0
+        (first, seen), (second, left) = (_at(_nth(filled, k), self.curve.signal, t) for k in (0, 1))  # signal and shots where data begin
+        weak, blind = (y < 3 * np.sqrt(0.25 / np.maximum(trials, 1)) for y, trials in ((second, left), (first, seen)))
+        gone = weak & (blind | (second < _FALLEN * first))
+        last = np.where(filled, m[:, None], 0.0).max(axis=1)
+        flat = (rate_variance > 1.0) & (self.rate * last < 0.1)  # -log p is not resolved from 0
+        out = np.zeros(len(self.dof), dtype=np.int64)
+        for code, where in (
+            ("no_decay", flat.all(axis=0)),
+            ("drift", self.moments.runs_z < special.ndtri(_ALARM)),
+            ("poor_fit", self.misfit | ~(self.found | flat.any(axis=0))),
+            ("too_fast", gone.any(axis=0)),
+            ("no_data", filled.sum(axis=1).min(axis=0) < (3 if self.free else 2)),  # as many as each arm has parameters
+        ):
+            out[where] = _CODES.index(code)
         return out
 
-    def zero_failure_rate(self, level: float) -> Real:
-        """The rate -log p that not one failure in all shots would leave possible at this level, ``(G, n)``.
+    def highest_rate(self, level: float) -> tuple[Real, Real]:
+        """The rate -log p that the failures seen leave possible at this level, and that none at all would, ``(G, n)`` each.
 
-        A shot of length m fails with probability A m rate. No data can bound the rate tighter: what the normal approximation
-        says beyond that, with few failures or none, is not to be believed. Without failures it is the limit of Clopper and Pearson.
+        A shot of length m fails with probability A m rate, so A rate sum(shots m) failures are seen. The normal approximation puts the
+        end of an interval too low when they are few; the exact Poisson limit does not (without any it is that of Clopper and Pearson).
         """
         exposure = np.exp(self.theta[0]) * (self.moments.totals.lengths @ self.moments.totals.shots)
-        return np.asarray(-np.log((1 - level) / 2) / exposure)
+        none = -np.log((1 - level) / 2) / exposure
+        seen, out = self.rate * exposure, none.copy()
+        few = np.nonzero((seen > 1e-6) & (seen < _FEW_FAILURES))
+        out[few] = special.gammaincinv(seen[few] + 1, (1 + level) / 2) / exposure[few]
+        return out, none
 
     def fit(self, level: float, ratios: Sequence[tuple[int, int]], scale: float) -> tuple[JointFit, Bools]:
         """Estimates with intervals, NaN where the status rejects the curve; and which curves end elsewhere than at the fixed asymptote."""
-        p, a, least = np.exp(-self.rate), np.exp(self.theta[0]), self.zero_failure_rate(level)
-        var, dof = self.rate_variance()
+        p, a = np.exp(-self.rate), np.exp(self.theta[0])
+        few, none = self.highest_rate(level)
+        levers = [self.lever(v) for v in self.curve.covariance]
+        var, dof = self.rate_variance(levers)
         z, shifted = self.asymptote_shift()
         status = self.status(var)
-        bad = np.isin(status, REJECTED)
+        bad = _IS_REJECTED[status]
         half = student_t(dof, level) * np.sqrt(var) * self.rate
         error = np.zeros((5, len(ratios), len(a)))
         for k, (i, j) in enumerate(ratios):
-            error[:, k] = self.gate_error(i, j, level, least[i], scale)
+            error[:, k] = self.gate_error(i, j, level, none[i], scale)
 
         any_bad = bad.any()
 
@@ -438,13 +469,14 @@ class _Solution:
             return np.ascontiguousarray(np.moveaxis(np.where(bad, np.nan, x) if any_bad else x, -1, 0))
 
         fit = JointFit(
-            p=clean(p), p_low=clean(np.exp(-np.maximum(self.rate + half, least))), p_high=clean(np.exp(-np.maximum(self.rate - half, 0.0))),
-            p_error=clean(self.rate * p * np.sqrt(var)), p_dof=clean(dof), a=clean(a), covariance=clean(self.covariance(p, a)),
+            p=clean(p), p_low=clean(np.exp(-np.maximum(self.rate + half, few))), p_high=clean(np.exp(-np.maximum(self.rate - half, 0.0))),
+            p_error=clean(self.rate * p * np.sqrt(var)), p_dof=clean(dof), a=clean(a), covariance=clean(self.covariance(p, a, levers)),
             b=clean(self.theta[-1] if self.free else np.full(len(a), self.moments.totals.asymptote)),
             error=clean(error[0]), low=clean(error[1]), high=clean(error[2]), standard_error=clean(error[3]), dof_error=clean(error[4]),
-            chi2=self.chi2, dof=self.dof, overdispersion=self.overdispersion, asymptote_z=z, runs_z=self.moments.runs_z, status=status,
+            chi2=self.chi2, dof=self.dof, overdispersion=self.overdispersion, asymptote_z=z, runs_z=self.moments.runs_z,
+            status=np.array(_CODES)[status],
         )  # fmt: skip
-        return fit, shifted & ~np.isin(status, ("no_data", "too_fast"))
+        return fit, shifted & ~np.isin(status, [_CODES.index(code) for code in ("no_data", "too_fast")])
 
     def gate_error(self, interleaved: int, reference: int, level: float, least: Real, scale: float) -> tuple[Real, ...]:
         """Error, low, high, standard error and degrees of freedom of a gate from the ratio of two arms, ``(n,)`` each."""
@@ -455,20 +487,31 @@ class _Solution:
         ends = (delta, delta - half, np.maximum(delta + half, least))
         return *(-scale * np.expm1(-x) for x in ends), scale * np.exp(-delta) * np.sqrt(var), dof
 
-    def covariance(self, p: Real, a: Real) -> Real:
+    def covariance(self, p: Real, a: Real, levers: list[Real]) -> Real:
         """Sandwich covariance of p of each arm, A[, B], ``(P, P, n)``; that of the model where the sequences show no scatter."""
         size = len(self.theta)
         order = [*range(1, 1 + len(p)), 0, *range(1 + len(p), size)]
         slope = np.concatenate([-self.rate * p, a[None], np.ones((size - 1 - len(p), len(a)))])  # of p, A, B by their parameters
-        levers = [self.lever((self.curve.covariance * self.unit(k)).sum(axis=1)) for k in order]
         out = np.empty((size, size, len(a)))
         for i in range(size):
             for j in range(i + 1):
-                out[i, j] = out[j, i] = self.parts(levers[i], levers[j]).sum(axis=0) * slope[i] * slope[j]
+                out[i, j] = out[j, i] = self.parts(levers[order[i]], levers[order[j]]).sum(axis=0) * slope[i] * slope[j]
         out *= self.moments.inflate
         model = self.curve.covariance[np.ix_(order, order)] * slope[:, None] * slope
         degenerate = ~(out[range(len(p)), range(len(p))] >= 0.1 * model[range(len(p)), range(len(p))]).all(axis=0)
         return np.where(degenerate, model, out)
+
+
+def _nth(filled: Bools, k: int) -> npt.NDArray[np.intp]:
+    """Index of the k-th length that holds data, ``(G, L, n)`` -> ``(G, n)``."""
+    if filled.all():
+        return np.full((len(filled), filled.shape[2]), min(k, filled.shape[1] - 1))
+    return (np.cumsum(filled, axis=1) > k).argmax(axis=1)
+
+
+def _at(length: npt.NDArray[np.intp], *values: Real) -> list[Real]:
+    """Values ``(G, L, n)`` at one length of each curve ``(G, n)``."""
+    return [np.take_along_axis(v, length[:, None], axis=1)[:, 0] for v in values]
 
 
 def _goodness(moments: Moments, curve: Curvature, parameters: int) -> tuple[Real, Ints, Bools, Real]:
@@ -478,12 +521,12 @@ def _goodness(moments: Moments, curve: Curvature, parameters: int) -> tuple[Real
         chi-square, its degrees of freedom, whether chance hardly gives it (F test), and the scatter in binomial units; ``(n,)`` each.
     """
     totals, w = moments.totals, curve.weight
-    freedom = np.maximum(moments.sequences - 1, 0)
+    freedom = np.broadcast_to(np.maximum(moments.sequences - 1, 0), w.shape)
     per_shot = w * moments.per_shot
     all_freedom = freedom.sum(axis=(0, 1))
     pooled = per_shot.sum(axis=(0, 1)) / np.maximum(all_freedom, 1)
     spread = np.maximum(np.where(freedom > 0, per_shot / np.maximum(freedom, 1), 0.0), np.maximum(pooled, 1.0))
-    chi2 = (w * (totals.survived - totals.shots * curve.model) ** 2 / np.maximum(totals.shots, 1) / spread).sum(axis=(0, 1))
+    chi2 = (w * curve.residual**2 / (np.maximum(totals.shots, 1) * spread)).sum(axis=(0, 1))
     dof = np.maximum((totals.shots > 0).sum(axis=(0, 1)) - parameters, 0)
     limit = _misfit_limit(dof, all_freedom)
     return chi2, dof.astype(np.int64), (dof > 0) & (chi2 > limit), np.where(all_freedom > 0, pooled, np.nan)
@@ -496,5 +539,5 @@ def _misfit_limit(dof: Ints, freedom: Real) -> Real:
         key, which = key[:, :1], np.zeros(key.shape[1], dtype=np.intp)
     else:
         key, which = np.unique(key, axis=1, return_inverse=True)
-    limit = key[0] * special.fdtri(np.maximum(key[0], 1), np.maximum(key[1], 1), 1 - _MISFIT)
+    limit = key[0] * special.fdtri(np.maximum(key[0], 1), np.where(key[1] > 0, key[1], 10**9), 1 - _MISFIT)  # no scatter known: that of shots
     return np.asarray(limit[which.reshape(-1)])

@@ -146,17 +146,19 @@ def bootstrap_interval(best: npt.ArrayLike, draws: npt.ArrayLike, dofs: npt.Arra
 
     Args:
         best: Estimates from the data themselves, shape ``(...)``.
-        draws: Replicates, ``(R, ...)``; NaN where one could not be fitted.
+        draws: Replicates, ``(R, ...)``; NaN where one could not be fitted, and the interval is NaN where none could.
         dofs: Degrees of freedom behind the spread, ``(...)``.
         level: Confidence level.
 
     References:
         B. Efron, R. J. Tibshirani, An Introduction to the Bootstrap, sections 12.4 and 13.3.
     """
-    low, high = np.nanquantile(np.asarray(draws, dtype=float), special.ndtr([-1.0, 1.0]), axis=0)
-    error = (high - low) / 2
-    half = student_t(dofs, level) * error
-    return np.asarray(best - half), np.asarray(best + half), np.asarray(error)
+    x = np.asarray(draws, dtype=float)
+    lost = np.isnan(x).all(axis=0)
+    low, high = np.nanquantile(np.where(lost, 0.0, x), special.ndtr(np.array([-1.0, 1.0])), axis=0)
+    error = np.where(lost, np.nan, (high - low) / 2)
+    half, centre = student_t(dofs, level) * error, np.asarray(best, dtype=float)
+    return centre - half, centre + half, error
 
 
 def quantile_interval(draws: npt.ArrayLike, level: float) -> tuple[float, float, float]:

@@ -12,6 +12,7 @@ References:
     D. W. Marquardt, SIAM J. Appl. Math. 11, 431 (1963) (damping).
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Self
 
@@ -27,10 +28,11 @@ Bools = npt.NDArray[np.bool_]
 
 _QUICK_STEPS = 12
 _CAREFUL_STEPS = 60
-_CONVERGED = 1e-6  # of a step relative to the rate, and of log A; Newton's next step would be about its square
+_CONVERGED = 2e-5  # of a step relative to the rate, and of log A; Newton's next step would be about its square
 _LOG_RATE = (np.log(1e-12), np.log(40.0))
 _LOG_A = (np.log(1e-6), np.log(2.0))
-_B = (-0.5, 1.0)
+_B = (-0.1, 1.0)  # a little below 0, where half of all estimates of a vanishing asymptote lie
+_SLOWEST = 1e-7  # signal lost over all lengths, from which rates are sought
 _SINGULAR = 1e-12  # least share of a parameter's information that the others may leave to it
 
 
@@ -62,30 +64,61 @@ class Curvature:
         model: Survival S, which may leave 0..1 a little, ``(G, L, n)``.
         weight: 1 / (S (1 - S)), with S kept half a count away from 0 and 1, ``(G, L, n)``.
         signal: A p^m, ``(G, L, n)``.
+        residual: Survived counts less those of the model, ``(G, L, n)``.
         rate: -log p, ``(G, n)``.
+        chi2: Pearson's chi-square in units of the binomial variance, ``(n,)``.
         covariance: Inverse Fisher information, ``(P, P, n)``.
     """
 
     model: Real
     weight: Real
     signal: Real
+    residual: Real
     rate: Real
+    chi2: Real
     covariance: Real
 
 
-def maximise(totals: Totals) -> tuple[Real, Bools]:
-    """Maximum-likelihood parameters ``(P, n)``, NaN without data for them, and which have their maximum inside the allowed ranges ``(n,)``."""
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
+def maximise(totals: Totals) -> tuple[Real, Bools, Curvature]:
+    """Maximum-likelihood parameters, which of them lie inside the allowed ranges, and the curvature there.
+
+    Weights keep half a count away from survivals of 0 and 1, so the maximum is exact but for cells in which next to nothing failed.
+
+    Args:
+        totals: The counts.
+
+    Returns:
+        Parameters ``(P, n)``, NaN where an arm has too few lengths with data; ``(n,)``; and the curvature.
+    """
     arms, n = totals.shots.shape[0], totals.shots.shape[2]
-    if totals.asymptote is None:
-        theta, done = np.zeros((2 + arms, n)), np.zeros(n, dtype=bool)
-    else:
-        theta, done = _newton(totals)
     enough = (totals.shots > 0).sum(axis=1).min(axis=0) >= (3 if totals.asymptote is None else 2)
-    theta[:, ~enough], done[~enough] = np.nan, False
-    rest = np.flatnonzero(~done & enough)
+    if totals.asymptote is None:
+        theta, found = np.full((2 + arms, n), np.nan), np.zeros(n, dtype=bool)
+    else:
+        theta, found = _newton(totals)
+        theta[:, ~enough], found[~enough] = np.nan, False
+    curve = curvature(totals, theta)
+    rest = np.flatnonzero((~found | _doubtful(totals, theta, curve)) & enough)
     if rest.size:
-        theta[:, rest], done[rest] = _search(totals.columns(rest))
-    return theta, done
+        part = totals.columns(rest)
+        theta[:, rest], found[rest] = _search(part)
+        better = curvature(part, theta[:, rest])
+        for field in dataclasses.fields(Curvature):
+            getattr(curve, field.name)[..., rest] = getattr(better, field.name)
+    return theta, found, curve
+
+
+def _doubtful(totals: Totals, theta: Real, curve: Curvature) -> Bools:
+    """Where Newton steps may have led to a root that is not the maximum, ``(n,)``: beyond a survival of 1, or worse than a coarse search."""
+    t = totals.shots
+    out = np.asarray(((curve.model > 1) & (t > 0)).any(axis=(0, 1)))
+    dof = np.maximum((t > 0).sum(axis=(0, 1)) - len(theta), 0)
+    odd = np.flatnonzero(~out & (curve.chi2 > 3 * dof + np.where(dof > 0, 3, 0.01)))
+    if odd.size:
+        part = totals.columns(odd)
+        out[odd] = deviance(part, theta[:, odd]) > deviance(part, _grid_start(part))
+    return out
 
 
 def _newton(totals: Totals) -> tuple[Real, Bools]:
@@ -96,7 +129,7 @@ def _newton(totals: Totals) -> tuple[Real, Bools]:
     m, floor, t = totals.lengths, totals.asymptote or 0.0, totals.shots
     powers = np.stack([np.ones_like(m), m, m**2])
     excess = totals.survived / np.maximum(t, 1) - floor
-    log_a, rate = _log_linear(powers, excess, t)
+    log_a, rate = _log_linear(powers, excess, t, floor)
     edge = _edge(t)
     moving = np.ones(t.shape[2], dtype=bool)
     for _ in range(_QUICK_STEPS):
@@ -126,14 +159,14 @@ def _newton(totals: Totals) -> tuple[Real, Bools]:
     return theta, ~moving & _inside(theta, arms=len(t), free=False)
 
 
-def _log_linear(powers: Real, signal: Real, shots: Real) -> tuple[Real, Real]:
+def _log_linear(powers: Real, signal: Real, shots: Real, floor: float) -> tuple[Real, Real]:
     """Start from a weighted line through log(survival - B): log A ``(n,)`` and rates ``(G, n)``."""
     y = np.maximum(signal, 0.02)
-    w = shots * y**2
+    w = shots * y**2 * _weight(y + floor, _edge(shots))
     log = np.log(y)
     s = powers @ w
     z = powers[:2] @ (w * log)
-    rate = np.maximum((s[:, 1] * z[:, 0] - s[:, 0] * z[:, 1]) / (s[:, 0] * s[:, 2] - s[:, 1] ** 2), 1e-3 / max(float(powers[1, -1]), 1.0))
+    rate = np.maximum((s[:, 1] * z[:, 0] - s[:, 0] * z[:, 1]) / (s[:, 0] * s[:, 2] - s[:, 1] ** 2), _SLOWEST / max(float(powers[1, -1]), 1.0))
     log_a = np.clip(((z[:, 0] + rate * s[:, 1]) / s[:, 0]).mean(axis=0), -3.0, 0.0)
     return log_a, rate
 
@@ -172,7 +205,9 @@ def curvature(totals: Totals, theta: Real, damping: Real | None = None) -> Curva
     if totals.asymptote is None:
         with_b = powers[:2] @ cross
         inverse = _bordered(inverse, np.concatenate([with_b[:, 0].sum(axis=0)[None], -rate * with_b[:, 1]]), raised * tw.sum(axis=(0, 1)))
-    return Curvature(model, weight, signal, rate, inverse)
+    residual = totals.survived - t * model
+    chi2 = (residual * residual * weight / np.maximum(t, 1)).sum(axis=(0, 1))
+    return Curvature(model, weight, signal, residual, rate, chi2, inverse)
 
 
 def _edge(shots: Real) -> Real:
@@ -250,7 +285,7 @@ def _search(totals: Totals) -> tuple[Real, Bools]:
 
 def _scoring_step(totals: Totals, theta: Real, damping: Real) -> Real:
     c = curvature(totals, theta, damping)
-    pull = c.weight * (totals.survived - totals.shots * c.model)
+    pull = c.weight * c.residual
     along = c.signal * pull
     score = [along.sum(axis=(0, 1))[None], -c.rate * (totals.lengths @ along)]
     if totals.asymptote is None:
@@ -261,7 +296,7 @@ def _scoring_step(totals: Totals, theta: Real, damping: Real) -> Real:
 def _grid_start(totals: Totals) -> Real:
     """Parameters from a grid over decay rates, arm by arm, with A (and B) solved linearly and then averaged over the arms."""
     m, t, x = totals.lengths, totals.shots, totals.survived
-    grid = np.geomspace(1e-3 / max(float(m[-1]), 1.0), 5.0, 60)
+    grid = np.geomspace(_SLOWEST / max(float(m[-1]), 1.0), 5.0, 80)
     shape = np.exp(-grid[:, None] * m)  # (R, L)
     y = x / np.maximum(t, 1) - (totals.asymptote or 0.0)
     s1, s2, z0, z1 = shape @ t, shape**2 @ t, (t * y).sum(axis=1, keepdims=True), shape @ (t * y)  # (G, R, n)

@@ -17,13 +17,14 @@ import numpy.typing as npt
 
 from qthreshold.numerics.likelihood import Totals
 
-__all__ = ["Arranged", "Moments", "Residuals", "arrange", "moments", "residuals"]
+__all__ = ["Arranged", "Moments", "Residuals", "arrange", "moments", "moments_of", "residuals"]
 
 Real = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _FEWEST_CELLS = 20  # for the normal approximation of the runs test
+_EXACT = 2**53  # sums of squared counts below are exact in floating point
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ def _for_each_arm(values: npt.NDArray[np.integer], arms: list[npt.NDArray[np.int
 
 def _checked_lengths(lengths: npt.ArrayLike) -> Real:
     m = np.asarray(lengths)
+    if isinstance(lengths, np.ma.MaskedArray):
+        raise ValueError(f"lengths must not be masked, got {lengths}")
     if m.ndim != 1 or m.dtype.kind not in "iuf":
         raise ValueError(f"lengths must be a list of numbers, got {m.dtype} of shape {m.shape}: {m.tolist()}")
     if not np.isfinite(m).all() or (m < 0).any():
@@ -86,6 +89,8 @@ def _checked_lengths(lengths: npt.ArrayLike) -> Real:
 
 
 def _integers(values: npt.ArrayLike, name: str) -> npt.NDArray[np.integer]:
+    if isinstance(values, np.ma.MaskedArray):
+        raise ValueError(f"{name} is a masked array, whose mask would be lost; give missing cells 0 shots")
     array = np.asarray(values)
     if array.dtype.kind in "iu":
         return array
@@ -115,12 +120,18 @@ def _by_length(counts: npt.NDArray[np.integer], lengths: Real) -> npt.NDArray[np
 class Moments:
     """What the fit needs of a block of n curves.
 
+    Sequence k of arm g and length l has t shots, and its survival scatters about the length's mean by a part that its shots
+    explain, S (1 - S) / t, and a part that sequences differ by. The second has the same covariance for all sequences of a length, and
+    is what the residuals beyond the first tell of it: an estimate without bias however unequal the shots are.
+
     Attributes:
         totals: Counts summed over sequences.
-        sequences: How many of them each arm has, ``(G, L, n)``.
-        paired: Sequences that any arm has, ``(L, n)``.
-        scatter: Sums over sequences of products of the arms' residuals about their length's own mean, ``(G, G, L, n)``.
-        per_shot: Sums of squared residuals, each by the shots of its sequence, ``(G, L, n)``.
+        sequences: How many of them each arm has, ``(G, L, n)``; like the next, one number in place of all where it is the same for all.
+        per_shot: Sums over sequences of squared residual shares times shots, ``(G, L, n)``.
+        freedom: What those sums are of the covariance between sequences: sum t - sum t^2 / sum t, ``(G, L, n)``.
+        pairs: Sums of products of the arms' shots, ``(G, G, L, n)``.
+        cross: Covariance of the arms' survival between sequences, ``(G, G, L, n)``; 0 on the diagonal.
+        dof: Degrees of freedom of the scatter, ``(L, n)``: sequences less one, fewer where some have most of the shots.
         inflate: By how much squares of single arms came out too small because the effect of readout was taken out of them, ``(n,)``.
             Between arms that effect cancels, so ratios of arms lost nothing.
         runs_z: Runs of residuals of one sign in time, less what chance gives, in its standard deviations, ``(n,)``; NaN where too few.
@@ -128,46 +139,98 @@ class Moments:
 
     totals: Totals
     sequences: Real
-    paired: Real
-    scatter: Real
     per_shot: Real
+    freedom: Real
+    pairs: Real
+    cross: Real
+    dof: Real
     inflate: Real
     runs_z: Real
 
     def freed(self, index: npt.NDArray[np.intp]) -> "Moments":
         """Some of the curves, with the asymptote to be fitted."""
         totals = dataclasses.replace(self.totals.columns(index), asymptote=None)
-        return Moments(totals, *(getattr(self, f.name)[..., index] for f in dataclasses.fields(self)[1:]))
+        fields = (getattr(self, f.name) for f in dataclasses.fields(self)[1:])
+        return Moments(totals, *(x if x.shape[-1] == 1 else x[..., index] for x in fields))
+
+    def between(self, variance: Real) -> Real:
+        """Covariance of the arms' survival between sequences, ``(G, G, L, n)``, given S (1 - S) ``(G, L, n)``; the diagonal may be below 0."""
+        arms = range(len(variance))
+        out = self.cross.copy()
+        beyond = self.per_shot - np.maximum(self.sequences - 1, 0) * variance
+        out[arms, arms] = np.where(self.sequences > 1, beyond / np.maximum(self.freedom, 1e-300), 0.0)
+        return out
+
+    def covariance(self, variance: Real, alone: Real) -> Real:
+        """Covariance of the arms' total counts at each length, ``(G, G, L, n)``.
+
+        Args:
+            variance: S (1 - S), ``(G, L, n)``.
+            alone: By how much more than its shots a sequence is taken to scatter where it is the only one of its length, ``(n,)``.
+        """
+        arms = range(len(variance))
+        out = self.between(variance) * self.pairs
+        shots = self.totals.shots * variance
+        out[arms, arms] = np.maximum(out[arms, arms] + np.where(self.sequences > 1, shots, shots * alone), 0.0)
+        return out
 
 
 def moments(data: Arranged, rows: slice, asymptote: float | None) -> Moments:
     """Reduce a block of curves to what a fit needs; B is ``asymptote``, or to be fitted where that is None."""
-    if isinstance(data.shots, int) and data.outcome is None:
+    if isinstance(data.shots, int) and data.outcome is None and data.shots**2 * data.survived[0].shape[2] < _EXACT:
         return _plain_moments(data, rows, asymptote)
-    r = residuals(data, rows)
+    return moments_of(residuals(data, rows), data.lengths, asymptote)
+
+
+def moments_of(r: "Residuals", lengths: Real, asymptote: float | None) -> Moments:
+    """Reduce residuals."""
     used = r.shots > 0
-    taken = np.asarray(used.any(axis=0))
-    runs = _runs_z(r.share.sum(axis=0) > 0, taken)
+    sequences, pairs, total = used.sum(axis=1).astype(float), _products(r.shots), r.shots.sum(axis=1)
+    squares, some = np.einsum("ggln->gln", pairs), np.maximum(total, 1)
     residual = r.share * r.shots
-    totals = Totals(data.lengths, r.mean * r.shots.sum(axis=1), r.shots.sum(axis=1), asymptote)
+    equal = np.maximum(total**2 / np.maximum(squares, 1), 2.0)  # so many sequences of equal shots would be as good
+    least = np.where(sequences > 1, np.minimum(sequences, equal), np.inf).min(axis=0) - 1
     return Moments(
-        totals, used.sum(axis=1).astype(float), taken.sum(axis=0).astype(float),
-        _products(residual), (residual * r.share).sum(axis=1) * r.inflate, r.inflate, runs,
+        totals=Totals(lengths, r.mean * total, total, asymptote), sequences=sequences, per_shot=(residual * r.share).sum(axis=1) * r.inflate,
+        freedom=total - squares / some, pairs=pairs, cross=_cross(residual, r.shots, pairs, some), dof=np.minimum(least, 1e9), inflate=r.inflate,
+        runs_z=_runs_z(r.share.sum(axis=0) > 0, np.asarray(used.any(axis=0))),
     )  # fmt: skip
 
 
+def _cross(residual: Real, shots: Real, pairs: Real, total: Real) -> Real:
+    """Covariance of different arms between sequences, from products of their residual counts; 0 on the diagonal."""
+    out = np.zeros_like(pairs)
+    for g in range(len(shots)):
+        for h in range(g):
+            t, u, both = shots[g], shots[h], pairs[g, h]
+            # residual counts are t (b - mean of b weighted by shots), b the sequence's own deviation: what is left of b_g b_h in their sum
+            left = both - (t * t * u).sum(axis=0) / total[g] - (t * u * u).sum(axis=0) / total[h] + both**2 / (total[g] * total[h])
+            some = left > 1e-9 * both
+            out[g, h] = out[h, g] = np.where(some, (residual[g] * residual[h]).sum(axis=0) / np.where(some, left, 1.0), 0.0)
+    return out
+
+
 def _plain_moments(data: Arranged, rows: slice, asymptote: float | None) -> Moments:
-    """The same with equal shots in all cells, in fewer steps: no residual is ever written down."""
+    """The same with equal shots in all cells, in fewer steps: no residual is ever written down. Sums of squares are exact integers."""
     assert isinstance(data.shots, int)
+    t = float(data.shots)
     x = _cells_first(data.survived, rows)
+    arms, k, lengths, n = x.shape
     total = x.sum(axis=1)
-    sequences = np.full(total.shape, float(x.shape[1]))
-    mean = total / sequences
-    scatter = _products(x) - total[:, None] * mean
-    runs = _runs_z(x.sum(axis=0) > mean.sum(axis=0) if len(x) > 1 else x[0] > mean[0], None)
-    diagonal = scatter[range(len(x)), range(len(x))]
-    totals = Totals(data.lengths, total, sequences * data.shots, asymptote)
-    return Moments(totals, sequences, sequences[0], scatter, diagonal / data.shots, np.ones(total.shape[2]), runs)
+    mean = total / k
+    squares = _products(x) - total[:, None] * mean
+    per_shot = squares[range(arms), range(arms)] / t
+    cross = squares / max((k - 1) * t**2, 1.0)
+    cross[range(arms), range(arms)] = 0.0
+
+    def same(value: float, *shape: int) -> Real:
+        return np.full((*shape, 1, 1), value)
+
+    return Moments(
+        totals=Totals(data.lengths, total, np.full((arms, lengths, n), k * t), asymptote), sequences=same(k, arms), per_shot=per_shot,
+        freedom=same((k - 1) * t, arms), pairs=same(k * t**2, arms, arms), cross=cross, dof=same(k - 1 if k > 1 else 1e9), inflate=np.ones(1),
+        runs_z=_runs_z(x.sum(axis=0) > mean.sum(axis=0) if arms > 1 else x[0] > mean[0], None),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +240,7 @@ class Residuals:
     Attributes:
         share: Residual share, ``(G, K, L, n)``; 0 where a cell is missing.
         shots: ``(G, K, L, n)``.
-        mean: Mean survival of each length, ``(G, L, n)``.
+        mean: Mean survival of each length, ``(G, L, n)``, as if every outcome had been asked for equally often.
         inflate: As in :class:`Moments`, ``(n,)``.
     """
 
@@ -191,10 +254,12 @@ def residuals(data: Arranged, rows: slice) -> Residuals:
     """Residuals of a block of curves."""
     x = _cells_first(data.survived, rows)
     t = np.full(x.shape, float(data.shots)) if isinstance(data.shots, int) else _cells_first(data.shots, rows)
-    mean = x.sum(axis=1) / np.maximum(t.sum(axis=1), 1)
+    total = np.maximum(t.sum(axis=1), 1)
+    mean = x.sum(axis=1) / total
     if data.outcome is None:
         return Residuals((x - t * mean[:, None]) / np.maximum(t, 1), t, mean, np.ones(x.shape[3]))
     effect, known = _readout_effect(x, t, mean, _cells_first(data.outcome, rows))
+    mean = mean / (1 + (t * effect).sum(axis=1) / total)  # outcomes that do not come equally often would shift it
     freedom = np.maximum((t > 0).sum(axis=1) - 1, 0).sum(axis=(0, 1))
     share = (x - t * mean[:, None] * (1 + effect)) / np.maximum(t, 1)
     return Residuals(share, t, mean, freedom / np.maximum(freedom - known, 1))
@@ -204,7 +269,7 @@ def _readout_effect(x: Real, shots: Real, mean: Real, outcome: Real) -> tuple[Re
     """What readout does to sequences that should end in different bit strings, and how many numbers say so.
 
     Zeros are read more reliably than ones, so that survival depends on the expected outcome by nearly the same factor at every
-    length. Outcomes are balanced over the sequences of a length, so this averages out of its mean; it must not count as scatter.
+    length. Where outcomes are balanced over the sequences of a length it averages out of the mean; it must not count as scatter.
 
     Args:
         x: Survived, ``(G, K, L, n)``.
@@ -258,7 +323,7 @@ def _runs_z(up: Bools, taken: Bools | None) -> Real:
     mean = 2 * above * (cells - above) / np.maximum(cells, 1)
     variance = (mean * np.maximum(mean - 1, 0) / np.maximum(cells - 1, 1)).sum(axis=0)
     enough = (cells.sum(axis=0) >= _FEWEST_CELLS) & (variance >= 1)
-    return np.where(enough, (changes - mean.sum(axis=0)) / np.sqrt(variance), np.nan)
+    return np.where(enough, (changes - mean.sum(axis=0)) / np.sqrt(np.where(enough, variance, 1.0)), np.nan)
 
 
 def _count(flags: Bools) -> Ints:
