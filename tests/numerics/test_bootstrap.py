@@ -116,6 +116,48 @@ def test_interval_of_replicates_is_their_spread_times_student_t():
     assert high[0] - 7 == pytest.approx(7 - low[0]) == pytest.approx(float(student_t(4, 0.9)) * error[0])
 
 
-def test_no_replicates_are_refused():
+def test_without_failures_the_interval_is_that_of_the_fit():
+    x = np.full((1, 4, 6), 300)
+    fit, boot = interleaved_error(M, x, x, 300), bootstrap_interleaved(M, x, x, 300, rng=np.random.default_rng(16), replicates=20)
+    assert boot.status[0] == "no_decay"
+    assert (boot.low[0], boot.high[0]) == (fit.low[0], fit.high[0])
+    assert boot.high[0] > 1e-7
+
+
+def test_replicates_of_a_shifted_asymptote_fit_it_too():
+    rng = np.random.default_rng(17)
+    lengths = np.array([1, 20, 60, 150, 400])
+    ref, inter = (rng.binomial(400, np.broadcast_to((0.72 * p**lengths + 0.19)[:, None], (20, 5, 20))) for p in (0.99, 0.98))
+    boot = bootstrap_interleaved(lengths, ref, inter, 400, rng=rng, replicates=200)
+    assert (boot.status == "asymptote_shifted").all()
+    fit = interleaved_error(lengths, ref, inter, 400)
+    assert np.median(boot.standard_error / fit.standard_error) == pytest.approx(1.0, abs=0.1)
+    np.testing.assert_allclose(np.nanmean(boot.draws, axis=0), boot.error, atol=4 * boot.standard_error.max() / np.sqrt(200))
+
+
+def test_spread_holds_however_unequal_the_shots():
+    rng = np.random.default_rng(18)
+    shots = np.rint(10 ** rng.uniform(1, 3.5, (200, 4, 8))).astype(int)
+    q = np.clip((0.72 * P_REF**M + 0.25)[:, None] + 0.05 * (1 - P_REF**M)[:, None] * rng.standard_normal(shots.shape), 0, 1)
+    x = rng.binomial(shots, q)
+    fit, draws = fit_decays(M, x, shots), bootstrap_decays(M, [x], shots, rng=rng, replicates=200)[:, 0]
+    assert np.median(draws.std(axis=0) / fit.p_error) == pytest.approx(1.0, abs=0.15)
+
+
+def test_no_curves_are_fine():
+    none = np.zeros((0, 4, 3), int)
+    boot = bootstrap_interleaved(M, none, none, 5, rng=np.random.default_rng(19), replicates=3)
+    assert boot.error.shape == boot.low.shape == (0,)
+    assert boot.draws.shape == (3, 0)
+
+
+def test_misuse_is_refused():
+    x, rng = np.zeros((1, 4, 2), int), np.random.default_rng(1)
     with pytest.raises(ValueError, match="at least one replicate is needed, got 0"):
-        bootstrap_decays(M, [np.zeros((1, 4, 2), int)], 5, rng=np.random.default_rng(1), replicates=0)
+        bootstrap_decays(M, [x], 5, rng=rng, replicates=0)
+    with pytest.raises(ValueError, match="at least two replicates, got 1"):
+        bootstrap_interleaved(M, x, x, 5, rng=rng, replicates=1)
+    with pytest.raises(ValueError, match=r"asymptote must lie in \[0, 1\), got 7.0"):
+        bootstrap_decays(M, [x], 5, rng=rng, asymptote=7.0)
+    with pytest.raises(ValueError, match="dim must be at least 2, got 0"):
+        bootstrap_interleaved(M, x, x, 5, rng=rng, dim=0)

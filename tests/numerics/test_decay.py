@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from qthreshold.numerics import decay
+from qthreshold.numerics import decay, likelihood
 from qthreshold.numerics.decay import REASONS, REJECTED, fit_decays, interleaved_error, joint_decays
 from qthreshold.numerics.intervals import clopper_pearson, satterthwaite
 from qthreshold.numerics.rates import magesan_bound
@@ -606,6 +606,143 @@ def test_any_pair_of_arms_gives_bounded_results_or_nan_with_a_status(data, dim):
     assert (fit.error <= (dim - 1) / dim)[good].all()
     for arm in ("p_ref", "p_int"):
         assert ((getattr(fit, f"{arm}_low") <= getattr(fit, arm)) & (getattr(fit, arm) <= getattr(fit, f"{arm}_high")))[good].all()
+
+
+# unequal shots and arms
+
+
+@pytest.mark.parametrize("scatter", [0.0, 0.08])
+@pytest.mark.parametrize("shots", [(300,) * 10, (1000, 200, 200), (3000, 100, 100), (3000, *[100] * 9), "drawn"], ids=lambda s: str(s)[:22])
+def test_intervals_hold_however_unequal_the_shots(shots, scatter):
+    rng = np.random.default_rng(35)
+    each = np.rint(10 ** rng.uniform(1, 3.5, (2000, 5, 8))).astype(int) if shots == "drawn" else np.broadcast_to(shots, (2000, 5, len(shots)))
+    s = 0.72 * 0.99**LONG + 0.25
+    q = np.clip(s[:, None] + scatter * (1 - 0.99**LONG)[:, None] * rng.standard_normal(each.shape), 0, 1)
+    fit = fit_decays(LONG, rng.binomial(each, q), each)
+    ok = np.isfinite(fit.p)
+    assert ok.mean() > 0.9
+    cover = ((fit.p_low <= 0.99) & (fit.p_high >= 0.99))[ok].mean()
+    equal = len(set(np.ravel(each))) == 1
+    assert cover > 0.93  # a sequence that has nearly all shots leaves few degrees of freedom: then wider, never narrower
+    assert cover < (0.965 if equal else 1.0)
+
+
+@pytest.mark.parametrize("sequences", [2, 5])
+def test_arms_that_share_no_sequence_are_independent(sequences):
+    rng = np.random.default_rng(36)
+    shots = np.zeros((2, 2000, 3, 2 * sequences), int)
+    shots[0, ..., :sequences] = shots[1, ..., sequences:] = 300
+    ref, inter = (rng.binomial(t, (0.72 * q**M + 0.25)[:, None]) for t, q in zip(shots, (0.99, 0.985), strict=True))
+    fit = interleaved_error(M, ref, inter, shots)
+    truth = 0.75 * (1 - 0.985 / 0.99)
+    assert 0.93 < ((fit.low <= truth) & (fit.high >= truth))[np.isfinite(fit.error)].mean() < 0.99
+
+
+def test_one_sequence_a_length_takes_its_scatter_from_the_points_about_the_curve():
+    rng = np.random.default_rng(37)
+    lengths = np.array([1, 10, 25, 45, 70, 100, 140, 200])
+    s = 0.72 * 0.99**lengths + 0.25
+    quiet = rng.binomial(300, np.broadcast_to(s[:, None], (2000, 8, 1)))
+    wild = rng.binomial(300, np.clip(s[:, None] + 0.04 * rng.standard_normal((2000, 8, 1)), 0, 1))
+    for x, least in ((quiet, 0.93), (wild, 0.85)):
+        fit = fit_decays(lengths, x, 300)
+        ok = np.isfinite(fit.p)
+        assert ((fit.p_low <= 0.99) & (fit.p_high >= 0.99))[ok].mean() > least
+    assert (fit_decays(lengths, rng.binomial(300, rng.uniform(0.3, 0.95, (200, 8, 1))), 300).status == "poor_fit").mean() > 0.9
+
+
+@pytest.mark.parametrize("sequences", [3, 5, 6, 10])
+def test_outcomes_that_are_not_balanced_do_not_shift_the_mean(sequences):
+    """As plans draw them: with 10 sequences two of the four outcomes come three times, two twice."""
+    rng = np.random.default_rng(38)
+    outcome = rng.permuted((np.arange(sequences) + rng.integers(4, size=(4000, len(LONG), 1))) % 4, axis=2)
+    x = uneven_readout(0.99, outcome, LONG, 1000, rng, flips=(0.015, 0.06))
+    blind, told = fit_decays(LONG, x, 1000), fit_decays(LONG, x, 1000, outcome=outcome)
+    assert in_band(((told.p_low <= 0.99) & (told.p_high >= 0.99)).sum(), 4000, 0.93, 0.975)
+    assert told.p.std() < 0.9 * blind.p.std()
+
+
+# the true maximum
+
+
+@pytest.mark.parametrize(
+    ("lengths", "error", "shots"),
+    [([1, 100], 2e-6, 10**5), ([1, 300], 2e-6, 10**6), ([1, 10, 100], 1e-6, 10**7), ([0, 50, 100], 2e-5, 10**6), ([1, 100], 1e-8, 10**9)],
+)
+def test_slow_decays_seen_with_many_shots_are_found(lengths, error, shots):
+    rng = np.random.default_rng(39)
+    p = 1 - error
+    x = rng.binomial(shots, np.broadcast_to((0.75 * p ** np.array(lengths) + 0.25)[:, None], (400, len(lengths), 8)))
+    fit = fit_decays(lengths, x, shots)
+    assert (fit.status == "ok").all()
+    assert in_band(((fit.p_low <= p) & (fit.p_high >= p)).sum(), 400, 0.93, 0.97)
+    assert np.mean(1 - fit.p) == pytest.approx(error, rel=4 * np.std(1 - fit.p) / error / 20 + 1e-6)
+
+
+@pytest.mark.parametrize(("lengths", "shots"), [([1, 10, 100, 1000], 400), ([2, 10, 40, 160, 640], 400), ([1, 50], 2000)])
+def test_no_better_maximum_is_left(lengths, shots):
+    rng = np.random.default_rng(40)
+    m, n = np.array(lengths, dtype=float), 400
+    p = np.where(np.arange(n) % 2, rng.uniform(0.05, 1, n), 1 - 10 ** rng.uniform(-5, -0.3, n))
+    x = rng.binomial(shots, 0.72 * p[:, None] ** m + 0.25).T[None].astype(float)
+    totals = likelihood.Totals(m, x, np.full(x.shape, float(shots)), 0.25)
+    theta, found, _ = likelihood.maximise(totals)
+    best = np.full(n, np.inf)
+    for log_rate in np.linspace(np.log(1e-7 / m[-1]), np.log(5), 300):
+        for a in np.linspace(0.02, 0.75, 40):
+            best = np.minimum(best, likelihood.deviance(totals, np.stack([np.full(n, np.log(a)), np.full(n, log_rate)])))
+    worse = likelihood.deviance(totals, theta) > best + 1  # by half a unit of log-likelihood
+    assert (worse & found).mean() < 0.02
+    assert (likelihood.deviance(totals, theta) < best + 6)[found].all()
+
+
+def test_what_lies_on_a_bound_is_a_poor_fit_and_nan():
+    lengths = np.array([1, 20, 50, 100, 200])
+    x = np.rint(300 * (0.97 - 0.003 * lengths)).astype(int)[None, :, None].repeat(12, axis=2)  # a straight line: no exponential
+    for asymptote in (0.25, None):
+        fit = fit_decays(lengths, x, 300, asymptote=asymptote)
+        assert fit.status[0] == "poor_fit"
+        assert np.isnan([fit.p[0], fit.p_low[0], fit.a[0], fit.b[0], *fit.covariance.ravel()]).all()
+    two = fit_decays([1033, 1926], np.array([[[21532] * 10, [3593] * 10]]), 21661)
+    assert two.status[0] == "poor_fit"
+
+
+def test_few_shots_are_not_taken_for_a_fast_decay():
+    rng = np.random.default_rng(41)
+    x = curves(np.full(1000, 0.99), LONG, 1, 10, rng)
+    assert (fit_decays(LONG, x, 1).status == "too_fast").mean() < 0.01
+
+
+def test_a_flat_reference_does_not_hide_the_error_of_the_gate():
+    rng = np.random.default_rng(42)
+    fit = interleaved_error(M, curves(np.full(200, 1 - 1e-7), M, 300, 10, rng), curves(np.full(200, 0.997), M, 300, 10, rng), 300)
+    assert (fit.status == "ok").mean() > 0.99
+    assert in_band(((fit.low <= 0.75 * 0.003) & (fit.high >= 0.75 * 0.003)).sum(), 200, 0.93, 0.97)
+    assert (fit.systematic_high > fit.high * 0.9).all()  # and p_ref = 1 promises no narrow bound
+
+
+@pytest.mark.parametrize("failures", [5, 10, 15])
+def test_upper_ends_hold_with_few_failures(failures):
+    rng = np.random.default_rng(43)
+    error = failures / (0.75 * 2000 * M.sum())
+    p = np.full(4000, 1 - error)
+    fit = fit_decays(M, curves(p, M, 200, 10, rng, a=0.75), 200)
+    assert ((fit.p_low <= p) & (p <= fit.p_high)).mean() > 0.94
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.uint16, ">i4", np.uint64])
+def test_any_integer_type_gives_the_same(kind):
+    x = curves(np.full(5, 0.99), M, 100, 4, np.random.default_rng(44))
+    a, b = fit_decays(M, x, 100), fit_decays(M.astype(kind), x.astype(kind), np.full(x.shape, 100, dtype=kind))
+    np.testing.assert_allclose(a.p_low, b.p_low, rtol=1e-12)
+
+
+def test_masks_are_not_lost_in_silence():
+    x = np.ma.masked_less(whole(1, 2, 1, value=3), 5)
+    with pytest.raises(ValueError, match="survived is a masked array, whose mask would be lost; give missing cells 0 shots"):
+        fit_decays([1, 2], x, 5)
+    with pytest.raises(ValueError, match="lengths must not be masked"):
+        fit_decays(np.ma.masked_equal([1, 2], 2), whole(1, 2, 1), 5)
 
 
 # interleaving

@@ -187,18 +187,13 @@ class _Strata:
         return cls(np.take_along_axis(share, order, axis=1), np.take_along_axis(r.shots, order, axis=1), count, exact)
 
     def draw(self, replicates: int, rng: np.random.Generator) -> tuple[Real, Real]:
-        """Survived and all shots of each length, ``(G, L, R, N)`` each."""
+        """Survived and all shots of each length, ``(G, L, R, N)`` each. Every place keeps its shots and gets a sequence drawn for it."""
         arms, k, lengths, n = self.share.shape
         pick = (rng.random((k, lengths, replicates, n), dtype=np.float32) * self.count[:, None]).astype(np.intp)
         pick = np.minimum(pick, np.maximum(self.count[:, None] - 1, 0))
         cell = pick * (lengths * n) + np.arange(lengths)[:, None, None] * n + np.arange(n)
-        missing = np.arange(k)[:, None, None, None] >= self.count[:, None]  # lengths with fewer sequences than the others
-        survived, total = np.empty((2, arms, lengths, replicates, n))
-        for g in range(arms):
-            shots = self.shots[g].ravel()[cell]
-            shots[np.broadcast_to(missing, shots.shape)] = 0
-            total[g] = shots.sum(axis=0)
-            survived[g] = (shots * self.share[g].ravel()[cell]).sum(axis=0)
+        survived = np.stack([(self.shots[g][:, :, None] * self.share[g].ravel()[cell]).sum(axis=0) for g in range(arms)])
+        total = np.broadcast_to(self.shots.sum(axis=1)[:, :, None], survived.shape)
         chance = np.clip(survived / np.maximum(total, 1), 0.0, 1.0)
         drawn = rng.binomial(total.astype(np.int64), chance)
         return np.where(self.exact[:, None], total * chance, drawn), total

@@ -155,7 +155,7 @@ def bootstrap_interval(best: npt.ArrayLike, draws: npt.ArrayLike, dofs: npt.Arra
     """
     x = np.asarray(draws, dtype=float)
     lost = np.isnan(x).all(axis=0)
-    low, high = np.nanquantile(np.where(lost, 0.0, x), special.ndtr(np.array([-1.0, 1.0])), axis=0)
+    low, high = (np.nanquantile(np.where(lost, 0.0, x), q, axis=0) for q in special.ndtr(np.array([-1.0, 1.0])))
     error = np.where(lost, np.nan, (high - low) / 2)
     half, centre = student_t(dofs, level) * error, np.asarray(best, dtype=float)
     return centre - half, centre + half, error

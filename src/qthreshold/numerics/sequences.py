@@ -278,18 +278,16 @@ def _readout_effect(x: Real, shots: Real, mean: Real, outcome: Real) -> tuple[Re
         outcome: Expected outcome of each cell, ``(G, K, L, n)``.
 
     Returns:
-        Relative excess of each cell's survival, ``(G, K, L, n)``, and the number of outcomes less one, ``(n,)``.
+        Relative excess of each cell's survival over the mean of all outcomes, ``(G, K, L, n)``, and their number less one, ``(n,)``.
     """
     expected = shots * mean[:, None]
     weight = 1 / np.maximum(1 - mean, 1e-3)[:, None]
-    effect, seen = np.zeros_like(x), np.zeros(x.shape[3])
-    for o in np.unique(outcome):
-        here = (outcome == o) & (shots > 0)
-        total = (here * weight * expected).sum(axis=(0, 1, 2))
-        factor = (here * weight * x).sum(axis=(0, 1, 2)) / np.maximum(total, 1e-300) - 1
-        effect += np.where(here & (total > 0), factor, 0.0)
-        seen += total > 0
-    return effect, np.maximum(seen - 1, 0)
+    here = [(outcome == o) & (shots > 0) for o in np.unique(outcome)]
+    total = np.stack([(h * weight * expected).sum(axis=(0, 1, 2)) for h in here])  # (O, n)
+    factor = np.stack([(h * weight * x).sum(axis=(0, 1, 2)) for h in here]) / np.maximum(total, 1e-300) - 1
+    seen = total > 0
+    factor = np.where(seen, factor - np.where(seen, factor, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1), 0.0)
+    return np.asarray(sum(h * f for h, f in zip(here, factor, strict=True))), np.maximum(seen.sum(axis=0) - 1, 0)
 
 
 def _products(x: Real) -> Real:
