@@ -167,7 +167,7 @@ def test_an_edited_number_is_noticed(run):
 
 
 def test_a_record_of_another_schema_is_refused(run):
-    with pytest.raises(StoreError, match=r"fits\.npz: schema qthreshold/fits/2, this version reads qthreshold/decays/1"):
+    with pytest.raises(StoreError, match=r"fits\.npz: schema qthreshold/fits/2, this version reads qthreshold/decays/2"):
         run.read_record("fits.npz", DecayTable)
     document = run.read_json("device.json")
     document["schema"] = "qthreshold/device/99"

@@ -494,7 +494,9 @@ def test_no_decay_gives_an_upper_bound_on_the_error():
 def test_no_curves_and_no_sequences_are_fine():
     assert len(fit_decays(M, np.zeros((0, 3, 4), int), 10).p) == 0
     assert fit_decays(M, np.zeros((2, 3, 0), int), 0).status.tolist() == ["no_data"] * 2
-    assert len(interleaved_error(M, np.zeros((0, 3, 0), int), np.zeros((0, 3, 0), int), 0).error) == 0
+    none = np.zeros((0, 3, 0), int)
+    assert len(interleaved_error(M, none, none, 0).error) == 0
+    assert len(interleaved_error(M, none, none, 0, outcome=none).error) == 0
 
 
 def whole(*shape, value=0):

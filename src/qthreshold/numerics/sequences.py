@@ -280,6 +280,8 @@ def _readout_effect(x: Real, shots: Real, mean: Real, outcome: Real) -> tuple[Re
     Returns:
         Relative excess of each cell's survival over the mean of all outcomes, ``(G, K, L, n)``, and their number less one, ``(n,)``.
     """
+    if not x.size:
+        return np.zeros_like(x), np.zeros(x.shape[3])
     expected = shots * mean[:, None]
     weight = 1 / np.maximum(1 - mean, 1e-3)[:, None]
     here = [(outcome == o) & (shots > 0) for o in np.unique(outcome)]
