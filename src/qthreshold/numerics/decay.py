@@ -30,7 +30,9 @@ from qthreshold.numerics.likelihood import Curvature, maximise
 from qthreshold.numerics.rates import magesan_bound
 from qthreshold.numerics.sequences import Arranged, Moments, arrange, moments
 
-__all__ = ["REASONS", "REJECTED", "DecayFit", "InterleavedError", "JointFit", "fit_decays", "interleaved_error", "joint_decays"]
+__all__ = [
+    "REASONS", "REJECTED", "DecayFit", "Fit", "InterleavedError", "JointFit", "check_asymptote", "fit_decays", "interleaved_error", "joint_decays",
+]  # fmt: skip
 
 Real = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -62,18 +64,20 @@ _QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # curves
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class DecayFit:
-    """Fit of N curves; every array has length N, ``covariance`` is ``(N, P, P)`` in the order p, a[, b].
+class Fit:
+    """What every fit of N curves or targets has.
 
-    ``overdispersion`` is the scatter between sequences in units of the binomial variance; ``asymptote_z`` and ``runs_z`` are how
-    many standard errors the end of the decay lies off B, and the number of runs of residuals off what no drift gives.
+    Attributes:
+        a: Amplitude A, ``(N,)``.
+        b: Asymptote B, ``(N,)``.
+        covariance: Of the decay parameters of all arms, A, and B where all curves have it fitted, in this order, ``(N, P, P)``.
+        chi2, dof: Of the lengths' means about the model, in units of the scatter between sequences, ``(N,)``.
+        overdispersion: Scatter between sequences in units of the binomial variance, ``(N,)``.
+        asymptote_z: Standard errors by which the decay ends off B, ``(N,)``; NaN where B is fitted or cannot be told.
+        runs_z: How many standard deviations fewer (below 0) or more runs of residuals there are than without drift, ``(N,)``.
+        status: Codes of :data:`REASONS`, ``(N,)``.
     """
 
-    p: Real
-    p_low: Real
-    p_high: Real
-    p_error: Real
-    p_dof: Real
     a: Real
     b: Real
     covariance: Real
@@ -86,11 +90,22 @@ class DecayFit:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class JointFit:
+class DecayFit(Fit):
+    """Fit of N curves; decay parameter, ends of its interval, standard error and its degrees of freedom, ``(N,)`` each."""
+
+    p: Real
+    p_low: Real
+    p_high: Real
+    p_error: Real
+    p_dof: Real
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class JointFit(Fit):
     """Fit of G arms that share A and B, for N targets, and the errors of R gates from ratios of decay parameters.
 
-    ``p...`` are ``(N, G)``; ``covariance`` is ``(N, G + 1, G + 1)`` in the order p of each arm, a; ``error``, ``low``, ``high``,
-    ``standard_error`` and ``dof_error`` are average gate infidelities ``(N, R)``; the rest as in :class:`DecayFit`.
+    ``p...`` as in :class:`DecayFit`, ``(N, G)``; ``error``, ``low``, ``high``, ``standard_error`` and ``dof_error`` are average gate
+    infidelities, ``(N, R)``.
     """
 
     p: Real
@@ -98,24 +113,15 @@ class JointFit:
     p_high: Real
     p_error: Real
     p_dof: Real
-    a: Real
-    b: Real
-    covariance: Real
     error: Real
     low: Real
     high: Real
     standard_error: Real
     dof_error: Real
-    chi2: Real
-    dof: Ints
-    overdispersion: Real
-    asymptote_z: Real
-    runs_z: Real
-    status: Codes
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class InterleavedError:
+class InterleavedError(Fit):
     """Joint fit of both arms of interleaved RB; every array has length N, ``covariance`` is ``(N, 3, 3)``: p_ref, p_int, a.
 
     ``error``, ``low``, ``high``, ``standard_error`` and the systematic bound are average gate infidelities.
@@ -134,15 +140,6 @@ class InterleavedError:
     p_int: Real
     p_int_low: Real
     p_int_high: Real
-    a: Real
-    b: Real
-    covariance: Real
-    chi2: Real
-    dof: Ints
-    overdispersion: Real
-    asymptote_z: Real
-    runs_z: Real
-    status: Codes
 
 
 def fit_decays(
@@ -256,9 +253,8 @@ def interleaved_error(
     error, bound = fit.error[:, 0], magesan_bound(end[:, 0], end[:, 1], dim)
     arms = {f"p_{arm}{end}": getattr(fit, f"p{end}")[:, g] for g, arm in enumerate(("ref", "int")) for end in ("", "_low", "_high")}
     errors = {name: getattr(fit, name)[:, 0] for name in ("error", "low", "high", "standard_error", "dof_error")}
-    shared = ("a", "b", "covariance", "chi2", "dof", "overdispersion", "asymptote_z", "runs_z", "status")
     return InterleavedError(
-        **arms, **errors, **{name: getattr(fit, name) for name in shared},
+        **arms, **errors, **{f.name: getattr(fit, f.name) for f in dataclasses.fields(Fit)},
         systematic_low=np.maximum(error - bound, np.minimum(error, 0.0)), systematic_high=error + bound,
     )  # fmt: skip
 
