@@ -210,6 +210,23 @@ def test_tables_without_one_qubit_rb_or_without_pairs_are_judged_as_far_as_they_
     assert {v["outcome"] for v in summary_of(tmp_path / "qubit")["verdicts"]} == {"undetermined"}  # nothing says what the error is
 
 
+def test_pairs_that_leak_or_drift_keep_their_numbers_and_are_named(call, tmp_path):
+    rng, lines = np.random.default_rng(3), []
+    for pair, end, drift in (("0-1", 0.25, 0.0), ("1-2", 0.18, 0.0), ("2-3", 0.25, 0.1)):
+        for m in (1, 20, 60, 150, 400):
+            survival = 0.72 * 0.99**m + end + drift * (m > 1) * np.linspace(-1, 1, 20)
+            lines += [f"{pair},{m},{k},{x},1000" for k, x in enumerate(rng.binomial(1000, np.clip(survival, 0, 1)))]
+    (tmp_path / "leak.csv").write_text(HEAD + "\n".join(lines))
+    answer = call("ingest", "run", "--decays", "leak.csv")
+    assert answer.code == 0
+    text = " ".join(answer.out.split())
+    assert "asymptote_shifted (1-2): the decay does not end at 1/d" in text
+    assert "drift (2-3): results change in the course of the run" in text
+    edges = summary_of(tmp_path / "run")["edges"]
+    assert [e["status"] for e in edges] == ["ok", "asymptote_shifted", "drift"]
+    assert all(e["cnot_error"]["low"] < 0.75 * (1 - 0.99 ** (2 / 3)) < e["cnot_error"]["high"] for e in edges)
+
+
 def test_a_qubit_number_far_off_does_not_take_the_memory_of_all_in_between(call, tmp_path):
     (tmp_path / "far.csv").write_text((HEAD + PAIR).replace("0-1", "0-20000"))
     out = call("ingest", "run", "--decays", "far.csv").out

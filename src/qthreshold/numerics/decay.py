@@ -518,7 +518,7 @@ def _goodness(moments: Moments, curve: Curvature, parameters: int) -> tuple[Real
     """
     totals, w = moments.totals, curve.weight
     freedom = np.broadcast_to(np.maximum(moments.sequences - 1, 0), w.shape)
-    per_shot = w * moments.per_shot
+    per_shot = w * moments.per_shot * moments.inflate
     all_freedom = freedom.sum(axis=(0, 1))
     pooled = per_shot.sum(axis=(0, 1)) / np.maximum(all_freedom, 1)
     spread = np.maximum(np.where(freedom > 0, per_shot / np.maximum(freedom, 1), 0.0), np.maximum(pooled, 1.0))

@@ -191,7 +191,7 @@ def moments_of(r: "Residuals", lengths: Real, asymptote: float | None) -> Moment
     equal = np.maximum(total**2 / np.maximum(squares, 1), 2.0)  # so many sequences of equal shots would be as good
     least = np.where(sequences > 1, np.minimum(sequences, equal), np.inf).min(axis=0) - 1
     return Moments(
-        totals=Totals(lengths, r.mean * total, total, asymptote), sequences=sequences, per_shot=(residual * r.share).sum(axis=1) * r.inflate,
+        totals=Totals(lengths, r.mean * total, total, asymptote), sequences=sequences, per_shot=(residual * r.share).sum(axis=1),
         freedom=total - squares / some, pairs=pairs, cross=_cross(residual, r.shots, pairs, some), dof=np.minimum(least, 1e9), inflate=r.inflate,
         runs_z=_runs_z(r.share.sum(axis=0) > 0, np.asarray(used.any(axis=0))),
     )  # fmt: skip

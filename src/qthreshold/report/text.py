@@ -163,9 +163,23 @@ def _worst_pairs(s: dict[str, Any], rows: int) -> Table | None:
 
 
 def _footnotes(s: dict[str, Any]) -> list[Text]:
-    """What the status codes of estimates mean, each once."""
-    odd = {e["status"]: e["reason"] for e in s["edges"] if e["cnot_error"]["best"] is not None and e["reason"]}
-    return [Text(f"{status}: {reason}.") for status, reason in sorted(odd.items())]
+    """What the status codes of estimates mean, each once, and the pairs that have them."""
+    odd: dict[tuple[str, str], list[str]] = {}
+    for e in s["edges"]:
+        if e["cnot_error"]["best"] is not None and e["reason"]:
+            odd.setdefault((e["status"], e["reason"]), []).append(f"{e['edge'][0]}-{e['edge'][1]}")
+    return [Text(f"{status} ({_some(pairs)}): {reason}.") for (status, reason), pairs in sorted(odd.items())]
+
+
+def _some(names: list[str], shown: int = 4) -> str:
+    """The first few of a list.
+
+    Example:
+        >>> _some(["0-1", "1-2"]), _some(["0-1", "1-2", "2-3"], shown=2)
+        ('0-1, 1-2', '0-1, 1-2 and 1 more')
+    """
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
 def _status(item: dict[str, Any]) -> str:
