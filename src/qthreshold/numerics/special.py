@@ -3,8 +3,6 @@
 import importlib
 from typing import Any
 
-__all__ = ["__getattr__"]
-
 
 def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module("scipy.special"), name)
