@@ -240,7 +240,7 @@ def test_a_device_without_pairs_has_no_working_qubit_and_no_error(n):
     m = metrics_of(device_of([], "cz", n))
     assert best(m.working_qubits) == best(m.connected_working_qubits) == (0, 0, 0)
     assert np.isnan([*best(m.mean), *best(m.median), *best(m.best), *best(m.worst), m.systematic_low, m.systematic_high]).all()
-    assert m.qubit_reason == ("the device has no pairs",) * n
+    assert m.qubit_reason == ("no pair is known",) * n
     assert (len(m.members), len(m.member_edges), m.unmeasured_edges) == (0, 0, 0)
     assert np.isnan(m.draw_mean).all()
     assert (m.draw_qubits == 0).all()
@@ -327,3 +327,18 @@ def test_an_interval_without_ends_survives_storage(tmp_path):
     directory.write_record("metrics.json", m, software={})
     assert directory.read_record("metrics.json", DeviceMetrics) == m
     assert m.mean.as_dict() == {"low": None, "best": 2e-3, "high": None, "level": 0.95}
+
+
+def test_a_failed_fit_between_two_halves_leaves_open_that_they_hang_together():
+    device = line_device("cz", 9)
+    cnot = np.full(8, 4e-3)
+    cnot[3] = np.nan  # failed
+    m = metrics_of(device, cnot=cnot)
+    assert m.connected_working_qubits.best == 5
+    assert set(m.draw_qubits.tolist()) == {5}
+    assert set(m.draw_qubits_if.tolist()) == {9}
+    cnot[3] = 0.3  # measured, and bad: no hope
+    assert set(metrics_of(device, cnot=cnot).draw_qubits_if.tolist()) == {5}
+    one = np.full(9, 5e-4)
+    one[4] = np.nan
+    assert set(metrics_of(device, one=one).draw_qubits_if.tolist()) == {9}

@@ -30,7 +30,8 @@ def evidence_of(qubits, error, *, level=0.95, best=None, systematic=None, **inte
     known = np.append(error[np.isfinite(error)], e)
     return Evidence(
         qubits=n, error=Interval(low=float(known.min()), best=e, high=float(known.max()), level=level),
-        draw_qubits=np.atleast_1d(qubits).copy(), draw_error=np.atleast_1d(error).copy(), systematic_low=low, systematic_high=high, level=level,
+        draw_qubits=np.atleast_1d(qubits).copy(), draw_qubits_if=np.atleast_1d(qubits).copy(), draw_error=np.atleast_1d(error).copy(),
+        systematic_low=low, systematic_high=high, level=level,
         interpretation=Interpretation(**interpretation),
     )  # fmt: skip
 
@@ -100,7 +101,7 @@ def test_without_a_measured_error_a_band_with_a_limit_stays_open_and_one_without
     assert outcome_of(33, np.nan) == "not_met"
     assert outcome_of(2000, np.nan) == "met"
     verdict = judge(US, evidence_of(50, np.nan), DAY)
-    assert verdict.probability_met == 0
+    assert verdict.probability_met is None  # nothing was measured that would give one
     assert "no C-NOT error was measured" in verdict.reason
 
 
@@ -228,7 +229,7 @@ def metrics_of(*, mean=9e-4, median=9e-4, sigma=1e-5, qubits=150, systematic=(0.
             unmeasured_edges=0, failed_edges=0, failed_shift=0.0, working_qubits=count,
             connected_working_qubits=count, mean=interval(mean), median=interval(median),
         best=interval(mean), worst=interval(mean), systematic_low=systematic[0], systematic_high=systematic[1],
-        draw_qubits=np.full(1000, qubits), draw_mean=mean + sigma * z, draw_median=median + sigma * z,
+        draw_qubits=np.full(1000, qubits), draw_qubits_if=np.full(1000, qubits), draw_mean=mean + sigma * z, draw_median=median + sigma * z,
     )  # fmt: skip
 
 
@@ -331,3 +332,14 @@ def test_an_asymmetric_interval_is_wider_on_its_wider_side():
 def test_impossible_numbers_on_a_data_sheet_are_refused(numbers, words):
     with pytest.raises(ValueError, match=words):
         sheet(**numbers)
+
+
+def test_qubits_behind_failed_fits_keep_a_verdict_open_that_hangs_on_them():
+    sure = evidence_of(21, 5e-5)
+    verdict = judge(US, sure, DAY)
+    assert (verdict.outcome, verdict.probability_met) == ("not_met", 0)
+    verdict = judge(US, sure.replace(draw_qubits_if=np.full_like(sure.draw_qubits, 40)), DAY)
+    assert (verdict.outcome, verdict.entry) == ("undetermined", "4A906.a.1")
+    assert "40 qubits if those behind fits that failed work" in verdict.reason
+    far = evidence_of(21, 5e-3)
+    assert judge(US, far.replace(draw_qubits_if=np.full_like(far.draw_qubits, 40)), DAY).outcome == "not_met"  # either way

@@ -33,10 +33,10 @@ FAMILIES = {
 """Depolarizing noise after every gate; half of it relaxation; over-rotated cz (ZZ, ZI, IZ) and sx and nothing else."""
 
 _CHUNK = 500  # sequences that advance together: their matrices stay in the cache
-_FACTORS = {"six": (0.0, 0.1, 0.25, 0.5, 0.8, 1.2), "recipe": (0.0, 0.05, 0.35, 1.0)}
+_FACTORS = {"six": (0.0, 0.1, 0.25, 0.5, 0.8, 1.2)}
 _FIXED = (1, 10, 20, 40, 80, 150)
 DESIGNS = (*_FACTORS, "fixed")
-"""Lengths: six from 1 to 1.2 / (1 - p_ref); those of the default recipe; 1 to 150 whatever the error."""
+"""Lengths: six from 1 to 1.2 / (1 - p_ref); 1 to 150 whatever the error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

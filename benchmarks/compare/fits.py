@@ -7,13 +7,13 @@ turns; the ratio is that of the medians.
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -81,6 +81,13 @@ def per_fit(work: Callable[[np.ndarray], np.ndarray], x: np.ndarray, seconds: li
     return p
 
 
+def peak_mib(curves: int) -> float:
+    """Peak memory of a fresh process that makes the counts of so many curves and fits them."""
+    code = f"import fits, numpy as np; fits.our_fits(fits.counts({curves}, np.random.default_rng(1))); print(open('/proc/self/status').read())"
+    answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=Path(__file__).parent)
+    return int(answer.stdout.split("VmHWM:")[1].split()[0]) / 1024  # ru_maxrss would count the parent's
+
+
 def import_seconds(repeat: int) -> float:
     """Median wall time of a fresh interpreter that imports the fits, less that of one that imports nothing."""
 
@@ -105,9 +112,7 @@ def main() -> None:
         "ours": (our_fits, x), "curve_fit": (curve_fit_loop, x[:1000]), "lmfit": (lmfit_loop, x[:100]),
     }  # fmt: skip
     seconds: dict[str, list[float]] = {name: [] for name in sides}
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = {"ours": our_fits(x)}  # warms up, and shows what memory the fits take
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    found = {"ours": our_fits(x)}  # warms up
     for name in ("curve_fit", "lmfit"):
         sides[name][0](x[:5])
     for _ in range(options.repeat):
@@ -120,7 +125,7 @@ def main() -> None:
         print(f"{name}: {1e3 * median[name]:.3f} ms a fit, {median[name] / median['ours']:,.0f} times ours; median difference of 1 - p {off:.1e}")
     rates = [1 / s for s in seconds["ours"]]
     print(f"ours: {1 / median['ours']:,.0f} fits a second ({min(rates):,.0f} to {max(rates):,.0f}), sandwich intervals and checks included")
-    print(f"memory: {grown:.0f} MiB more for {len(x):,} curves of {x.nbytes / 2**20:.0f} MiB of counts")
+    print(f"peak memory, fits and all: {', '.join(f'{peak_mib(n):.0f} MiB for {n:,} curves' for n in (50_000, 100_000, 200_000))}")
     print(f"bootstrap: {statistics.median(boots):.2f} s ({min(boots):.2f} to {max(boots):.2f}) for 1,000 replicates of 150 pairs with two arms")
     print(f"import of qthreshold.numerics.decay: {import_seconds(options.repeat):.3f} s beyond the interpreter's own start")
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from qthreshold.device import Device
 from qthreshold.fits import NOT_MEASURED, FittedErrors
 from qthreshold.identity import Interval, Record
+from qthreshold.numerics.decay import REJECTED
 from qthreshold.numerics.graphs import largest_components
 from qthreshold.numerics.intervals import mean_of_finite_set, normal_half_width, quantile_interval, satterthwaite
 from qthreshold.recipe import Criteria
@@ -47,6 +48,7 @@ class DeviceMetrics(Record):
         best, worst: The extreme pairs; their own intervals, without correction for having been picked.
         systematic_low, systematic_high: Mean of the worst-case ranges of the protocol; NaN for upper estimates.
         draw_qubits, draw_mean, draw_median: Joint draws of (connected working qubits, mean, median), ``(D,)``.
+        draw_qubits_if: How many qubits would be connected and working if every failed fit hid a qubit or pair that works, ``(D,)``.
     """
 
     schema: ClassVar[str] = "qthreshold/metrics/2"
@@ -71,6 +73,7 @@ class DeviceMetrics(Record):
     draw_qubits: npt.NDArray[np.int64]
     draw_mean: Real
     draw_median: Real
+    draw_qubits_if: npt.NDArray[np.int64]
 
 
 def make_metrics(
@@ -102,9 +105,10 @@ def make_metrics(
     if connected is None:
         member = largest_components(n, edges, works, alive) if n else works
         count = member.sum(axis=1)
+        count_if = _count_if_all_work(fits, edges, up, pair_up) if n else count
     else:
         member, alive = np.ones_like(works), np.broadcast_to(np.isfinite(fits.cnot[:, 0]), alive.shape)
-        count = np.full(_DRAWS, connected)
+        count = count_if = np.full(_DRAWS, connected)
     inside = alive & member[:, edges[:, 0]] & member[:, edges[:, 1]]
     rows = np.flatnonzero(inside[0])
     members = fits.qubits[member[0]]
@@ -117,7 +121,7 @@ def make_metrics(
         draw_mean = draw_mean + rng.standard_normal(_DRAWS) * np.sqrt(max(error**2 - measured, 0.0))
     draw_median = _row_median(np.where(inside, pair, np.nan))
     for q in fits.qubits[~works[1:].any(axis=0)]:
-        reason[q] = reason[q] or ("no working pair" if len(device.edges) else "the device has no pairs")
+        reason[q] = reason[q] or ("no working pair" if len(device.edges) else "no pair is known")
     median, draw_median = _shifted(draw_median, level)
     extremes = rows[np.argsort(fits.cnot[rows, 0])] if rows.size else rows
     return DeviceMetrics(
@@ -132,6 +136,7 @@ def make_metrics(
         systematic_low=float(fits.systematic[rows, 0].mean()) if rows.size else np.nan,
         systematic_high=float(fits.systematic[rows, 1].mean()) if rows.size else np.nan,
         draw_qubits=count[1:].astype(np.int64), draw_mean=draw_mean[1:], draw_median=draw_median,
+        draw_qubits_if=np.maximum(count, count_if)[1:].astype(np.int64),
     )  # fmt: skip
 
 
@@ -162,6 +167,14 @@ def _qubit_draws(device: Device, fits: FittedErrors, criteria: Criteria, rng: np
         elif read[0, i] > criteria.readout_error:
             reason[q] = f"readout error {read[0, i]:.2g} above the criterion {criteria.readout_error:g}"
     return up, reason
+
+
+def _count_if_all_work(fits: FittedErrors, edges: npt.NDArray[np.int64], up: Bools, pair_up: Bools) -> npt.NDArray[np.int64]:
+    """Connected working qubits of each draw, ``(D,)``, if whatever could not be fitted worked."""
+    pair_failed, qubit_failed = (np.isin(status, REJECTED) for status in (fits.edge_status, fits.qubit_status))
+    up, pair_up = up | qubit_failed, pair_up | pair_failed
+    alive = pair_up & up[:, edges[:, 0]] & up[:, edges[:, 1]]
+    return np.asarray(largest_components(up.shape[1], edges, up & _touched(alive, edges, up.shape[1]), alive).sum(axis=1))
 
 
 def _touched(alive: Bools, edges: npt.NDArray[np.int64], n: int) -> Bools:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from qthreshold.device import Device
 from qthreshold.numerics.design import Design, Setup, optimal_lengths
+from qthreshold.numerics.rates import CNOTS_PER_CLIFFORD
 from qthreshold.recipe import OneQubit, Recipe, TwoQubit
 
 __all__ = ["Schedule", "StepSeconds", "expected_errors", "one_qubit_schedule", "step_seconds", "two_qubit_schedule"]
@@ -15,11 +16,10 @@ Real = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _UNKNOWN_EDGE_ERROR, _UNKNOWN_QUBIT_ERROR = 5e-3, 5e-4  # where the device reports nothing: ordinary values of 2026
-_PULSES_PER_CLIFFORD = 0.83  # of a one-qubit Clifford
-_PULSES_PER_STEP = 5.5  # of both qubits: about 3.5 in a two-qubit Clifford, 2 in the padding
-_GATES_PER_STEP = 1.5  # in a two-qubit Clifford
+_PULSES_PER_CLIFFORD = 0.83  # sx or x of a one-qubit Clifford, as circuits/native.py compiles them
+_PULSES_PER_STEP = 5.5  # of both qubits: about 3.5 in a two-qubit Clifford as compiled, 2 in the padding
 _SPREAD = 3.0  # factor by which a reported error is taken to be wrong either way: pairs that run at the same time are worse than alone
-_COHERENCE = 0.05  # a tenth of what coherent noise alone would give: costs 2 % where there is none, and shortens sequences
+_COHERENCE = 0.05  # a tenth of what coherent noise alone would give: costs 4 % of the time where there is none, and shortens sequences
 _OUTLIER = 50.0  # a target so many times worse than the median is still fitted: one that is not keeps the verdict open
 _FEWEST_SHOTS = 50  # per sequence, unless the recipe asks for fewer
 _BALANCED = 4  # sequences balance the outcomes of two qubits in multiples of this
@@ -52,7 +52,7 @@ class StepSeconds:
 def step_seconds(device: Device, *, padded: bool) -> StepSeconds:
     """Durations from the reported ones of gates, averaged over the device."""
     pulse, gate, read = (_mean(x) for x in (device.pulse_duration, device.edge_duration, device.readout_duration))
-    reference = _GATES_PER_STEP * gate + 2.5 * pulse + (2 * pulse if padded else 0.0)
+    reference = CNOTS_PER_CLIFFORD * gate + 2.5 * pulse + (2 * pulse if padded else 0.0)
     return StepSeconds(one_qubit=_PULSES_PER_CLIFFORD * pulse, reference=reference, interleaved=reference + gate + 2 * pulse, readout=read)
 
 
@@ -94,7 +94,7 @@ def expected_errors(device: Device, edges: Ints) -> tuple[Real, Real]:
     """
     gate = _known(device.edge_error[edges], _UNKNOWN_EDGE_ERROR)
     pulse = _known(device.qubit_error, _UNKNOWN_QUBIT_ERROR)[device.edges[edges]].mean(axis=1) if len(edges) else gate
-    return gate + pulse, _GATES_PER_STEP * gate + _PULSES_PER_STEP * pulse
+    return gate + pulse, CNOTS_PER_CLIFFORD * gate + _PULSES_PER_STEP * pulse
 
 
 def _mean(reported: Real) -> float:

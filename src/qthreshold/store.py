@@ -54,12 +54,12 @@ class RunDirectory:
         """
         with _explained(path):
             if path.exists() and not path.is_dir():
-                raise RunExistsError(f"{path} is a file; give --out the name of a new directory")
+                raise RunExistsError(f"{path} is a file; name a new directory")
             if (path / "run.json").exists():
-                raise RunExistsError(f"{path} already holds a run: finish it with 'qthreshold resume {path}', or give another --out")
+                raise RunExistsError(f"{path} already holds a run: finish it with 'qthreshold resume {path}', or name another directory")
             held = list(path.iterdir()) if path.exists() else []
             if not all(_left_by_planning(p) for p in held):
-                raise RunExistsError(f"{path} is not empty; give --out the name of a new directory")
+                raise RunExistsError(f"{path} is not empty; name a new directory")
             for leftover in held:
                 leftover.unlink()
             path.mkdir(parents=True, exist_ok=True)

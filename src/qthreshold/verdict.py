@@ -20,6 +20,7 @@ import numpy.typing as npt
 from qthreshold.identity import Interval, Record, parts
 from qthreshold.metrics import DeviceMetrics
 from qthreshold.numerics.intervals import normal_half_width, normal_quantiles
+from qthreshold.numerics.rates import process_from_average
 from qthreshold.rulebook import Band, Instrument, Interpretation, short
 
 __all__ = ["Evidence", "Verdict", "Verdicts", "data_sheet_evidence", "find_disagreements", "judge", "measured_evidence"]
@@ -36,6 +37,7 @@ class Evidence(Record):
         error: C-NOT error under the interpretation.
         draw_qubits, draw_error: Joint draws, ``(D,)``; NaN error where there is none.
         systematic_low, systematic_high: Range of the systematic bound about the error; equal to the error if none, from 0 for an upper estimate.
+        draw_qubits_if: Qubits if everything that could not be fitted worked, ``(D,)``; a verdict must hold for these too.
         failed_edges: Pairs inside the register that were measured but not fitted.
         failed_shift: How much the error would rise if these were as bad as the criterion for a working pair allows.
         level: Confidence at which to decide.
@@ -47,6 +49,7 @@ class Evidence(Record):
     error: Interval
     draw_qubits: npt.NDArray[np.int64]
     draw_error: Real
+    draw_qubits_if: npt.NDArray[np.int64]
     systematic_low: float
     systematic_high: float
     failed_edges: int = 0
@@ -106,14 +109,14 @@ def interpretation_dict(i: Interpretation) -> dict[str, str]:
 
 def measured_evidence(metrics: DeviceMetrics, interpretation: Interpretation, level: float) -> Evidence:
     """Evidence from a measured device under an interpretation, which chooses the numbers; ``level`` is that of the decision."""
-    scale = 1.25 if interpretation.infidelity == "process" else 1.0
+    scale = float(process_from_average(1.0)) if interpretation.infidelity == "process" else 1.0
     value, draws = (metrics.median, metrics.draw_median) if interpretation.aggregate == "median" else (metrics.mean, metrics.draw_mean)
     shift = value.best - metrics.mean.best  # the systematic range is known for the mean
     low, high = (0.0, value.best) if metrics.estimate == "upper" else (metrics.systematic_low + shift, metrics.systematic_high + shift)
     error = Interval(low=scale * value.low, best=scale * value.best, high=scale * value.high, level=value.level)
     return Evidence(
         qubits=int(metrics.connected_working_qubits.best), error=error, draw_qubits=metrics.draw_qubits, draw_error=scale * draws,
-        systematic_low=scale * low, systematic_high=scale * high,
+        draw_qubits_if=metrics.draw_qubits_if, systematic_low=scale * low, systematic_high=scale * high,
         failed_edges=metrics.failed_edges, failed_shift=scale * metrics.failed_shift,
         level=level, interpretation=interpretation,
     )  # fmt: skip
@@ -140,6 +143,7 @@ def data_sheet_evidence(qubits: int, error: float, low: float | None, high: floa
     draws = error + width * from_quantiles if high > low else np.array([error])
     return Evidence(
         qubits=qubits, error=Interval(low=low, best=error, high=high, level=0.95), draw_qubits=np.full(draws.size, qubits), draw_error=draws,
+        draw_qubits_if=np.full(draws.size, qubits),
         systematic_low=error, systematic_high=error, level=level, interpretation=interpretation,
     )  # fmt: skip
 
@@ -160,10 +164,16 @@ def _decide(instrument: Instrument, evidence: Evidence, as_of: datetime.date) ->
         return "not_verified", None, None
     if not instrument.bands:
         return "no_entry", None, None
-    outcomes = [_compare(instrument, evidence.draw_qubits, evidence.draw_error + offset, evidence.level) for offset in _offsets(evidence)]
+    outcomes = [
+        _compare(instrument, qubits, evidence.draw_error + offset, evidence.level)
+        for qubits in (evidence.draw_qubits, evidence.draw_qubits_if)
+        for offset in _offsets(evidence)
+    ]
     low, high = min(p for _, p in outcomes), max(p for _, p in outcomes)
     outcome = outcomes[0][0] if len({o for o, _ in outcomes}) == 1 else "undetermined"
-    probability = low if outcome == "met" else high if outcome == "not_met" else (low + high) / 2  # of the end that decides
+    probability: float | None = low if outcome == "met" else high if outcome == "not_met" else (low + high) / 2  # of the end that decides
+    if outcome == "undetermined" and np.isnan(evidence.draw_error).all():
+        probability = None  # nothing was measured that would give one
     band = _likeliest_band(instrument, evidence) if outcome in ("met", "undetermined") else None
     return outcome, probability, band.entry if band else None
 
@@ -190,9 +200,10 @@ def _likeliest_band(instrument: Instrument, evidence: Evidence) -> Band | None:
     """The band that holds most draws, those inside its limit first."""
     best: tuple[int, int] = (0, 0)
     chosen = None
+    qubits, error = np.concatenate([evidence.draw_qubits, evidence.draw_qubits_if]), np.tile(evidence.draw_error, 2)
     for band in instrument.bands:
-        inside = (evidence.draw_qubits >= band.min_qubits) & (True if band.max_qubits is None else evidence.draw_qubits < band.max_qubits)
-        met = int((inside & (True if band.max_error is None else evidence.draw_error <= band.max_error)).sum())
+        inside = (qubits >= band.min_qubits) & (True if band.max_qubits is None else qubits < band.max_qubits)
+        met = int((inside & (True if band.max_error is None else error <= band.max_error)).sum())
         if (met, int(inside.sum())) > best:
             best, chosen = (met, int(inside.sum())), band
     return chosen
@@ -242,6 +253,8 @@ def _caveats(evidence: Evidence, band: Band | None) -> list[str]:
     if evidence.failed_edges and limit is not None and not math.isnan(error):
         pairs = "1 pair" if evidence.failed_edges == 1 else f"{evidence.failed_edges} pairs"
         out.append(f"{pairs} could not be fitted and may be anything up to the criterion")
+    if (more := int(np.median(evidence.draw_qubits_if))) > evidence.qubits:
+        out.append(f"{more} qubits if those behind fits that failed work")
     if evidence.interpretation.estimate == "upper" and not math.isnan(error):
         if limit is None:
             out.append("the C-NOT error is an upper estimate")

@@ -255,7 +255,8 @@ def _check_connected(stated: int | None, device: Device, decays: Path) -> None:
         return
     joined = int(_usable_component(device).sum())
     if not joined <= stated <= HIGHEST_QUBIT:
-        raise InputError(f"--connected {stated} is not accepted; a number from {joined} (joined by the pairs in {decays}) to {HIGHEST_QUBIT} is")
+        why = f" (joined by the pairs in {decays})" if len(device.edges) else ""
+        raise InputError(f"--connected {stated} is not accepted; a number from {joined}{why} to {HIGHEST_QUBIT} is")
 
 
 def measured_elsewhere(directory: RunDirectory) -> bool:

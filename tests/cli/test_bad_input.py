@@ -94,7 +94,7 @@ MISTAKES = [
     Mistake("output is a file", f"{TINY} -o taken", ("taken", "is a file", "new directory"), {"taken": "mine"}),
     Mistake("output holds other files", f"{TINY} -o taken", ("taken", "not empty", "new directory"), {"taken/thesis.tex": "mine"}),
     Mistake("output holds a device.json of another program", f"{TINY} -o taken", ("taken", "not empty"), {"taken/device.json": "{}"}),
-    Mistake("output holds a run", f"{TINY} -o taken", ("taken", "holds a run", "qthreshold resume taken", "another --out"), {"taken/run.json": "{}"}),
+    Mistake("output holds a run", f"{TINY} -o taken", ("holds a run", "qthreshold resume taken", "another directory"), {"taken/run.json": "{}"}),
     Mistake("output below a file", f"{TINY} -o file/run", ("file/run", "cannot write"), {"file": "mine"}, 4),
     Mistake("output name too long", f"{TINY} -o {'x' * 300}", ("x" * 300, "name too long"), {}, 4),
     *(

@@ -210,6 +210,31 @@ def test_tables_without_one_qubit_rb_or_without_pairs_are_judged_as_far_as_they_
     assert {v["outcome"] for v in summary_of(tmp_path / "qubit")["verdicts"]} == {"undetermined"}  # nothing says what the error is
 
 
+def test_one_sequence_a_length_gives_an_interval_with_a_width(call, tmp_path):
+    rng = np.random.default_rng(4)
+    lines = [f"{2 * z}-{2 * z + 1},{m},0,{rng.binomial(200, 0.72 * 0.998**m + 0.25)},200" for z in range(4) for m in (1, 80, 300)]
+    (tmp_path / "thin.csv").write_text(HEAD + "\n".join(lines))
+    assert call("ingest", "run", "--decays", "thin.csv", "--connected", 150, "-q").code == 0
+    summary = summary_of(tmp_path / "run")
+    for interval in (summary["cnot_error"]["mean"], *(e["cnot_error"] for e in summary["edges"])):
+        assert interval["low"] < 0.97 * interval["best"] < interval["best"] < 0.97 * interval["high"]
+
+
+def test_a_failed_pair_in_the_middle_of_a_line_keeps_the_verdict_open(call, tmp_path):
+    rng = np.random.default_rng(5)
+    p, lines = 1 - 4 / 3 * 1.5 * 5e-5, []
+    for a in range(39):
+        for m in (1, 2000, 9000):
+            odd = [0.9, 0.3, 0.9][(1, 2000, 9000).index(m)]  # comes back: no decay fits
+            lines += [f"{a}-{a + 1},{m},{k},{rng.binomial(400, odd if a == 20 else 0.72 * p**m + 0.25)},400" for k in range(10)]
+    (tmp_path / "line.csv").write_text(HEAD + "\n".join(lines))
+    answer = call("ingest", "run", "--decays", "line.csv")
+    verdict = summary_of(tmp_path / "run")["verdicts"][0]
+    assert (answer.code, verdict["outcome"], verdict["entry"]) == (0, "undetermined", "4A906.a.1")
+    assert "Cannot tell yet" in answer.out
+    assert "40 qubits if those behind fits that failed work" in " ".join(answer.out.split())
+
+
 def test_pairs_that_leak_or_drift_keep_their_numbers_and_are_named(call, tmp_path):
     rng, lines = np.random.default_rng(3), []
     for pair, end, drift in (("0-1", 0.25, 0.0), ("1-2", 0.18, 0.0), ("2-3", 0.25, 0.1)):

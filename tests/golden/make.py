@@ -68,7 +68,7 @@ def main() -> None:
                 continue
             record = run.read_record(name, cls)
             if isinstance(record, DeviceMetrics):
-                record = record.replace(**{d: getattr(record, d)[:20] for d in ("draw_qubits", "draw_mean", "draw_median")})
+                record = record.replace(**{d: getattr(record, d)[:20] for d in ("draw_qubits", "draw_qubits_if", "draw_mean", "draw_median")})
             if isinstance(record, Ticket):
                 record = record.replace(backend="aer:golden.toml")
             golden.write_record(file_of(name, cls), record, software={"qthreshold": "golden"})

@@ -30,8 +30,8 @@ IDS = {
     "counts-1.npz": (Counts, "30a29a7fbabb78569d9a89a170e8cdd92b691c5655484d2220a4ee355fc74e8f"),
     "decays-2.npz": (DecayTable, "0ff74d5d53632fb63a9862afc71b10f3d970dfa013007e833487f30b51716b41"),
     "fits-2.npz": (FittedErrors, "4b7262e0b21c78b0987e0a8496246daa86d29eb55d4ce7bb416f8e0861b6b8aa"),
-    "metrics-2.json": (DeviceMetrics, "68356742add828445179343a3946ae27b6008f2e67f2ec2b72491c81c0a41066"),
-    "verdicts-2.json": (Verdicts, "a33a53cbe142e3e3d765ac93d4708f303a9061384be11bcb892588e0207164f9"),
+    "metrics-2.json": (DeviceMetrics, "ba05e269db2998631f72417b2e75cebb10ca03bdda0ebb0afc482356d489a651"),
+    "verdicts-2.json": (Verdicts, "a58371691e2f62d02d67dbde4204b4faa3ea0e53d6368a817b9e168eba743664"),
 }  # fmt: skip
 OUTDATED = {
     "decays-1.npz": ("decays.npz", DecayTable), "fits-1.npz": ("fits.npz", FittedErrors), "metrics-1.json": ("metrics.json", DeviceMetrics),

@@ -46,7 +46,7 @@ def ingest(
         ).summary()
         counted, working = (int(summary[key]["best"]) for key in ("connected_working_qubits", "working_qubits"))
         if connected is None and counted < working:
-            hint = f"the pairs of {decays} join {counted} of {working} working qubits; if the machine joins more, state how many with --connected"
+            hint = f"working pairs of {decays} join {counted} of {working} working qubits; if the machine joins more, state how many with --connected"
             Progress(not quiet).say(hint)
         if json:
             show_json(summary)

@@ -115,7 +115,7 @@ def bootstrap_decays(
         lengths: ``(L,)``.
         survived: Counts of each of the G arms, ``(N, L, K)``; the arms share A.
         shots: Broadcastable to ``(N, L, K)`` or ``(G, N, L, K)``.
-        rng: Source of randomness.
+        rng: Source of randomness. Replicates also depend on the block size, a constant of this version.
         replicates: R.
         asymptote: B.
         outcome: Expected outcomes, as for :func:`.decay.fit_decays`.

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qthreshold.numerics import special
-from qthreshold.numerics.intervals import satterthwaite, student_t
+from qthreshold.numerics.intervals import poisson_upper, satterthwaite, student_t
 from qthreshold.numerics.likelihood import Curvature, maximise
 from qthreshold.numerics.rates import magesan_bound
 from qthreshold.numerics.sequences import Arranged, Moments, arrange, moments
@@ -53,6 +53,7 @@ REASONS = {
 REJECTED = ("too_fast", "poor_fit", "no_data")
 """Status codes of curves without an estimate: NaN in every field that the fit would have filled."""
 
+_OF_ARMS = ("p", "p_low", "p_high", "p_error", "p_dof")
 _CODES = list(REASONS)
 _IS_REJECTED = np.isin(_CODES, REJECTED)
 _MISFIT = 1e-6  # chance that a good curve is rejected
@@ -73,7 +74,8 @@ class Fit:
         covariance: Of the decay parameters of all arms, A, and B where all curves have it fitted, in this order, ``(N, P, P)``.
         chi2, dof: Of the lengths' means about the model, in units of the scatter between sequences, ``(N,)``.
         overdispersion: Scatter between sequences in units of the binomial variance, ``(N,)``.
-        asymptote_z: Standard errors by which the decay ends off B, ``(N,)``; NaN where B is fitted or cannot be told.
+        asymptote_z: Standard errors by which the decay ends off the fixed B, ``(N,)``, also where that made it ``asymptote_shifted``; NaN
+            where B was to be fitted, or the counts cannot tell.
         runs_z: How many standard deviations fewer (below 0) or more runs of residuals there are than without drift, ``(N,)``.
         status: Codes of :data:`REASONS`, ``(N,)``.
     """
@@ -176,7 +178,7 @@ def fit_decays(
     """
     fit = _fit(arrange(lengths, [survived], shots, outcome), asymptote=asymptote, level=level)
     values = {f.name: getattr(fit, f.name) for f in dataclasses.fields(DecayFit)}
-    return DecayFit(**{k: v[:, 0] if k.startswith("p") else v for k, v in values.items()})
+    return DecayFit(**{k: v[:, 0] if k in _OF_ARMS else v for k, v in values.items()})
 
 
 def joint_decays(
@@ -240,7 +242,8 @@ def interleaved_error(
         outcome: As for :func:`fit_decays`, also ``(2, N, L, K)``.
 
     Returns:
-        One :class:`InterleavedError`; ``systematic_low/high`` is error -/+ the bound of :func:`.rates.magesan_bound`.
+        One :class:`InterleavedError`; ``systematic_low/high`` is error -/+ the bound of :func:`.rates.magesan_bound`, with the lower end of
+        a decay parameter that is not resolved from 1; it ends at 0, or at an error that came out negative.
 
     Raises:
         ValueError: As for :func:`fit_decays`.
@@ -249,8 +252,8 @@ def interleaved_error(
         E. Magesan et al., arXiv:1203.4550, eqs. (4) and (5).
     """
     fit = joint_decays(lengths, [survived_ref, survived_int], shots, ratios=[(1, 0)], dim=dim, level=level, outcome=outcome)
-    end = np.where(fit.p_high >= 1, fit.p_low, fit.p)  # not resolved from 1, which would promise too much
-    error, bound = fit.error[:, 0], magesan_bound(end[:, 0], end[:, 1], dim)
+    cautious = np.where(fit.p_high >= 1, fit.p_low, fit.p)  # not resolved from 1, which would promise too much
+    error, bound = fit.error[:, 0], magesan_bound(cautious[:, 0], cautious[:, 1], dim)
     arms = {f"p_{arm}{end}": getattr(fit, f"p{end}")[:, g] for g, arm in enumerate(("ref", "int")) for end in ("", "_low", "_high")}
     errors = {name: getattr(fit, name)[:, 0] for name in ("error", "low", "high", "standard_error", "dof_error")}
     return InterleavedError(
@@ -289,12 +292,12 @@ def _fit(data: Arranged, *, asymptote: float | None, level: float, ratios: Seque
     return JointFit(**whole)
 
 
-def _fit_block(moments: Moments, level: float, ratios: Sequence[tuple[int, int]], scale: float) -> JointFit:
+def _fit_block(data: Moments, level: float, ratios: Sequence[tuple[int, int]], scale: float) -> JointFit:
     """Fit a block; where the asymptote is fixed and plainly wrong, fit it too."""
-    fit, shifted = _Solution.of(moments).fit(level, ratios, scale)
+    fit, shifted = _Solution.of(data).fit(level, ratios, scale)
     again = np.flatnonzero(shifted)
     if again.size:
-        second, _ = _Solution.of(moments.freed(again)).fit(level, ratios, scale)
+        second, _ = _Solution.of(data.freed(again)).fit(level, ratios, scale)
         for field in dataclasses.fields(JointFit):
             old, new = getattr(fit, field.name), getattr(second, field.name)
             if field.name == "covariance":
@@ -310,38 +313,36 @@ class _Solution:
     """Estimates of a block with everything that their variances need.
 
     Attributes:
-        moments: The data.
+        data: What was counted.
         theta: log A, log(-log p) of each arm[, B], ``(P, n)``.
         found: Whether the maximum lies inside the allowed ranges, ``(n,)``.
         curve: Model and inverse information.
         pull: What one more count does to the score of log A, ``(G, L, n)``; to that of B it is the weight.
         scatter: Covariance of the arms' total counts at each length, ``(G, G, L, n)``.
-        scatter_dof: Its degrees of freedom, ``(L, n)``.
         chi2, dof, misfit: Goodness of fit, ``(n,)``.
         overdispersion: Scatter between sequences in units of the binomial variance, ``(n,)``.
     """
 
-    moments: Moments
+    data: Moments
     theta: Real
     found: Bools
     curve: Curvature
     pull: Real
     scatter: Real
-    scatter_dof: Real
     chi2: Real
     dof: Ints
     misfit: Bools
     overdispersion: Real
 
     @classmethod
-    def of(cls, moments: Moments) -> "_Solution":
+    def of(cls, data: Moments) -> "_Solution":
         """Maximise the likelihood."""
-        theta, found, curve = maximise(moments.totals)
-        chi2, dof, misfit, overdispersion = _goodness(moments, curve, len(theta))
+        theta, found, curve = maximise(data.totals)
+        chi2, dof, misfit, overdispersion = _goodness(data, curve, len(theta))
         # a length with one sequence shows no scatter: take that of the other lengths, or else that of the points about the curve
         alone = np.where(np.isfinite(overdispersion), overdispersion, chi2 / np.maximum(dof, 1))
-        scatter = moments.covariance(1 / curve.weight, np.maximum(alone, 1.0))
-        return cls(moments, theta, found, curve, curve.signal * curve.weight, scatter, moments.dof, chi2, dof, misfit, overdispersion)
+        scatter = data.covariance(1 / curve.weight, np.maximum(alone, 1.0))
+        return cls(data, theta, found, curve, curve.signal * curve.weight, scatter, chi2, dof, misfit, overdispersion)
 
     @property
     def rate(self) -> Real:
@@ -351,12 +352,12 @@ class _Solution:
     @property
     def free(self) -> bool:
         """Whether B was fitted."""
-        return self.moments.totals.asymptote is None
+        return self.data.totals.asymptote is None
 
     def lever(self, direction: Real, of_b: float | None = None) -> Real:
         """How much one more count in each cell moves sum_p direction_p score_p, ``(G, L, n)``; ``of_b`` times the score of B where that is fixed."""
         arms = len(self.rate)
-        out = self.pull * (direction[0] - (self.rate * direction[1 : 1 + arms])[:, None] * self.moments.totals.lengths[:, None])
+        out = self.pull * (direction[0] - (self.rate * direction[1 : 1 + arms])[:, None] * self.data.totals.lengths[:, None])
         b = direction[-1] if self.free else of_b
         return out if b is None else out + self.curve.weight * b
 
@@ -376,7 +377,7 @@ class _Solution:
     def _variance(self, lever: Real, model: Real) -> tuple[Real, Real]:
         """The same from what each count does to the combination, and the variance that shots alone would give it."""
         parts = self.parts(lever, lever)
-        var, dof = parts.sum(axis=0), satterthwaite(parts.T, self.scatter_dof.T)
+        var, dof = parts.sum(axis=0), satterthwaite(parts.T, self.data.dof.T)
         degenerate = ~(var >= 0.1 * model)  # all sequences alike, as when every shot survived: no scatter to learn from
         return np.where(degenerate, model, var), np.where(degenerate, np.inf, dof)
 
@@ -386,7 +387,7 @@ class _Solution:
 
     def asymptote_shift(self) -> tuple[Real, Bools]:
         """Standard errors by which the counts pull B off its fixed value (score test), and whether that is beyond chance, ``(n,)`` each."""
-        totals, c = self.moments.totals, self.curve
+        totals, c = self.data.totals, self.curve
         n = self.theta.shape[1]
         if self.free:
             return np.full(n, np.nan), np.zeros(n, dtype=bool)
@@ -398,23 +399,25 @@ class _Solution:
         parts = self.parts(lever, lever)
         all_own = own.sum(axis=(0, 1))
         binomial = all_own - (explained * cross).sum(axis=0)
-        z = (lever * c.residual).sum(axis=(0, 1)) / np.sqrt(np.maximum(parts.sum(axis=0), binomial))
+        # few sequences may scatter little by luck just where it counts: at least as much as all of them do, as for chi-square
+        least = binomial * np.maximum(np.nan_to_num(self.overdispersion, nan=1.0), 1.0)
+        z = (lever * c.residual).sum(axis=(0, 1)) / np.sqrt(np.maximum(parts.sum(axis=0), least))
         tells = ((totals.shots > 0).sum(axis=1) >= 3).any(axis=0) & (binomial > 1e-9 * all_own)
         z = np.where(tells, z, np.nan)
         beyond = np.abs(z) > special.ndtri(1 - _ALARM / 2)  # nothing less can be an alarm: the costly test is for these alone
         odd = np.flatnonzero(beyond)
-        dof = satterthwaite(parts[:, odd].T, np.broadcast_to(self.scatter_dof, parts.shape)[:, odd].T)
+        dof = satterthwaite(parts[:, odd].T, np.broadcast_to(self.data.dof, parts.shape)[:, odd].T)
         beyond[odd] = 2 * special.stdtr(np.minimum(dof, 1e9), -np.abs(z[odd])) < _ALARM
         return z, beyond
 
     def rate_variance(self, levers: list[Real]) -> tuple[Real, Real]:
         """Variance of log(-log p) of each arm and its degrees of freedom, each ``(G, n)``, from the levers of all parameters."""
         var, dof = zip(*(self._variance(levers[1 + g], self.curve.covariance[1 + g, 1 + g]) for g in range(len(self.rate))), strict=True)
-        return np.stack(var) * self.moments.inflate, np.stack(dof)
+        return np.stack(var) * self.data.inflate, np.stack(dof)
 
     def status(self, rate_variance: Real) -> Ints:
         """One code for each curve, as an index into :data:`REASONS`."""
-        t, m = self.moments.totals.shots, self.moments.totals.lengths
+        t, m = self.data.totals.shots, self.data.totals.lengths
         filled = t > 0
         (first, seen), (second, left) = (_at(_nth(filled, k), self.curve.signal, t) for k in (0, 1))  # signal and shots where data begin
         weak, blind = (y < 3 * np.sqrt(0.25 / np.maximum(trials, 1)) for y, trials in ((second, left), (first, seen)))
@@ -424,7 +427,7 @@ class _Solution:
         out = np.zeros(len(self.dof), dtype=np.int64)
         for code, where in (
             ("no_decay", flat.all(axis=0)),
-            ("drift", self.moments.runs_z < special.ndtri(_ALARM)),
+            ("drift", self.data.runs_z < special.ndtri(_ALARM)),
             ("poor_fit", self.misfit | ~(self.found | flat.any(axis=0))),
             ("too_fast", gone.any(axis=0)),
             ("no_data", filled.sum(axis=1).min(axis=0) < (3 if self.free else 2)),  # as many as each arm has parameters
@@ -438,11 +441,11 @@ class _Solution:
         A shot of length m fails with probability A m rate, so A rate sum(shots m) failures are seen. The normal approximation puts the
         end of an interval too low when they are few; the exact Poisson limit does not (without any it is that of Clopper and Pearson).
         """
-        exposure = np.exp(self.theta[0]) * (self.moments.totals.lengths @ self.moments.totals.shots)
-        none = -np.log((1 - level) / 2) / exposure
+        exposure = np.exp(self.theta[0]) * (self.data.totals.lengths @ self.data.totals.shots)
+        none = poisson_upper(0.0, level) / exposure
         seen, out = self.rate * exposure, none.copy()
         few = np.nonzero((seen > 1e-6) & (seen < _FEW_FAILURES))
-        out[few] = special.gammaincinv(seen[few] + 1, (1 + level) / 2) / exposure[few]
+        out[few] = poisson_upper(seen[few], level) / exposure[few]
         return out, none
 
     def fit(self, level: float, ratios: Sequence[tuple[int, int]], scale: float) -> tuple[JointFit, Bools]:
@@ -467,9 +470,9 @@ class _Solution:
         fit = JointFit(
             p=clean(p), p_low=clean(np.exp(-np.maximum(self.rate + half, few))), p_high=clean(np.exp(-np.maximum(self.rate - half, 0.0))),
             p_error=clean(self.rate * p * np.sqrt(var)), p_dof=clean(dof), a=clean(a), covariance=clean(self.covariance(p, a, levers)),
-            b=clean(self.theta[-1] if self.free else np.full(len(a), self.moments.totals.asymptote)),
+            b=clean(self.theta[-1] if self.free else np.full(len(a), self.data.totals.asymptote)),
             error=clean(error[0]), low=clean(error[1]), high=clean(error[2]), standard_error=clean(error[3]), dof_error=clean(error[4]),
-            chi2=self.chi2, dof=self.dof, overdispersion=self.overdispersion, asymptote_z=z, runs_z=self.moments.runs_z,
+            chi2=self.chi2, dof=self.dof, overdispersion=self.overdispersion, asymptote_z=z, runs_z=self.data.runs_z,
             status=np.array(_CODES)[status],
         )  # fmt: skip
         return fit, shifted & ~np.isin(status, [_CODES.index(code) for code in ("no_data", "too_fast")])
@@ -492,7 +495,7 @@ class _Solution:
         for i in range(size):
             for j in range(i + 1):
                 out[i, j] = out[j, i] = self.parts(levers[order[i]], levers[order[j]]).sum(axis=0) * slope[i] * slope[j]
-        out *= self.moments.inflate
+        out *= self.data.inflate
         model = self.curve.covariance[np.ix_(order, order)] * slope[:, None] * slope
         degenerate = ~(out[range(len(p)), range(len(p))] >= 0.1 * model[range(len(p)), range(len(p))]).all(axis=0)
         return np.where(degenerate, model, out)
@@ -510,15 +513,15 @@ def _at(length: npt.NDArray[np.intp], *values: Real) -> list[Real]:
     return [np.take_along_axis(v, length[:, None], axis=1)[:, 0] for v in values]
 
 
-def _goodness(moments: Moments, curve: Curvature, parameters: int) -> tuple[Real, Ints, Bools, Real]:
+def _goodness(data: Moments, curve: Curvature, parameters: int) -> tuple[Real, Ints, Bools, Real]:
     """Chi-square of the lengths' means about the model, in units of the scatter between sequences but at least of the binomial variance.
 
     Returns:
         chi-square, its degrees of freedom, whether chance hardly gives it (F test), and the scatter in binomial units; ``(n,)`` each.
     """
-    totals, w = moments.totals, curve.weight
-    freedom = np.broadcast_to(np.maximum(moments.sequences - 1, 0), w.shape)
-    per_shot = w * moments.per_shot * moments.inflate
+    totals, w = data.totals, curve.weight
+    freedom = np.broadcast_to(np.maximum(data.sequences - 1, 0), w.shape)
+    per_shot = w * data.per_shot * data.inflate
     all_freedom = freedom.sum(axis=(0, 1))
     pooled = per_shot.sum(axis=(0, 1)) / np.maximum(all_freedom, 1)
     spread = np.maximum(np.where(freedom > 0, per_shot / np.maximum(freedom, 1), 0.0), np.maximum(pooled, 1.0))

@@ -47,9 +47,9 @@ class Setup:
         dim: Dimension d, 4 for a pair and 2 for a qubit.
         visibility: A in units of its largest value 1 - 1/d: what state preparation and measurement leave.
         overhead: Seconds per execution beside its steps: repetition delay and readout.
-        step: Seconds per step of each arm: reference and interleaved, or one value for standard RB.
+        step: Seconds per step of each arm: reference and interleaved, or one value for standard RB. Defaults are those of heron-133.
         coherence: Standard deviation between sequences of the signal lost, in units of its mean: 0 for stochastic noise, about 0.5
-            for coherent noise (the sum of random rotations has six relevant components for a pair: sqrt(2/6)).
+            for coherent noise (a model, not checked against the literature: six equal random components for a pair, sqrt(2/6)).
         shots: Executions per sequence. Coherence makes the shots of one sequence alike, so more of them teach less.
     """
 

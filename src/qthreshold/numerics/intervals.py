@@ -1,6 +1,6 @@
-"""The only place where intervals are made.
+"""The only place where intervals are made: quantiles, exact limits, degrees of freedom, means of finite sets, bootstrap.
 
-Every function returns plain arrays ``(low, high)`` or ``(best, low, high)``; records wrap them as ``Interval``.
+Functions return plain arrays; records wrap them as ``Interval``.
 """
 
 import functools
@@ -18,6 +18,7 @@ __all__ = [
     "mean_of_finite_set",
     "normal_half_width",
     "normal_quantiles",
+    "poisson_upper",
     "quantile_interval",
     "satterthwaite",
     "student_t",
@@ -98,6 +99,19 @@ def clopper_pearson(successes: npt.ArrayLike, trials: npt.ArrayLike, level: floa
         best = x / n
     blank = n <= 0
     return tuple(np.where(blank, np.nan, v) for v in (best, low, high))  # type: ignore[return-value]
+
+
+def poisson_upper(seen: npt.ArrayLike, level: float) -> Real:
+    """Upper end of the exact two-sided interval of a Poisson mean, in the shape of ``seen``, which may be a fraction.
+
+    References:
+        F. Garwood, Biometrika 28, 437 (1936).
+
+    Example:
+        >>> poisson_upper([0, 10], 0.95).round(3).tolist()
+        [3.689, 18.39]
+    """
+    return np.asarray(special.gammaincinv(np.asarray(seen, dtype=float) + 1, (1 + level) / 2))
 
 
 def mean_of_finite_set(

@@ -5,7 +5,7 @@ share A (and B); arm g has its own decay parameter. Parameters theta, shape ``(P
 B where it is fitted: p stays inside (0, 1) and A above 0 without clipping, and the covariance stays meaningful near p = 1.
 
 The information matrix couples the arms only through what they share. It is therefore inverted in closed form, one shared
-parameter at a time, which is what makes a million fits a second possible.
+parameter at a time, which keeps a fit to a few array operations.
 
 References:
     P. McCullagh, J. A. Nelder, Generalized Linear Models, 2nd ed., section 2.5 (Fisher scoring).

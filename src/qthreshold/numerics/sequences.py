@@ -126,7 +126,8 @@ class Moments:
 
     Attributes:
         totals: Counts summed over sequences.
-        sequences: How many of them each arm has, ``(G, L, n)``; like the next, one number in place of all where it is the same for all.
+        sequences: How many of them each arm has, ``(G, L, n)``. This, ``freedom``, ``pairs``, ``dof`` and ``inflate`` have axes of length 1
+            where all are alike.
         per_shot: Sums over sequences of squared residual shares times shots, ``(G, L, n)``.
         freedom: What those sums are of the covariance between sequences: sum t - sum t^2 / sum t, ``(G, L, n)``.
         pairs: Sums of products of the arms' shots, ``(G, G, L, n)``.
@@ -262,14 +263,15 @@ def residuals(data: Arranged, rows: slice) -> Residuals:
     mean = mean / (1 + (t * effect).sum(axis=1) / total)  # outcomes that do not come equally often would shift it
     freedom = np.maximum((t > 0).sum(axis=1) - 1, 0).sum(axis=(0, 1))
     share = (x - t * mean[:, None] * (1 + effect)) / np.maximum(t, 1)
-    return Residuals(share, t, mean, freedom / np.maximum(freedom - known, 1))
+    return Residuals(share, t, mean, np.maximum(freedom / np.maximum(freedom - known, 1), 1.0))  # where nothing scatters nothing was taken out
 
 
 def _readout_effect(x: Real, shots: Real, mean: Real, outcome: Real) -> tuple[Real, Real]:
     """What readout does to sequences that should end in different bit strings, and how many numbers say so.
 
-    Zeros are read more reliably than ones, so that survival depends on the expected outcome by nearly the same factor at every
-    length. Where outcomes are balanced over the sequences of a length it averages out of the mean; it must not count as scatter.
+    Zeros are read more reliably than ones, so that survival depends on the expected outcome: by a factor of one sign at every length,
+    which doubles from the shortest (diagonal of the readout matrix) to the longest (sum of its row). One factor is taken for all.
+    Where outcomes are balanced over the sequences of a length it averages out of the mean; it must not count as scatter.
 
     Args:
         x: Survived, ``(G, K, L, n)``.

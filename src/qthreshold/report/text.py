@@ -122,10 +122,10 @@ def _device_table(s: dict[str, Any]) -> Table:
     table.add_row(f"C-NOT error, mean ({level})", span(error["mean"]))
     if error["true_mean"] is not None:
         table.add_row("  true mean (simulator)", number(error["true_mean"]))
-    if _is_upper(s):
-        table.add_row("  upper estimate", "all error of a two-qubit Clifford charged to its 1.5 C-NOTs")
-    else:
+    if not _is_upper(s):
         table.add_row("  worst case of protocol", f"{number(error['systematic'][0])} to {number(error['systematic'][1])}")
+    elif error["mean"]["best"] is not None:
+        table.add_row("  upper estimate", "all error of a two-qubit Clifford charged to its 1.5 C-NOTs")
     table.add_row("  median", span(error["median"]))
     table.add_row("  best pair (picked)", span(error["best"]))
     table.add_row("  worst pair (picked)", span(error["worst"]))
@@ -198,8 +198,7 @@ def _troubles(s: dict[str, Any], rows: int) -> Table | None:
         groups.setdefault(why, []).append(name)
     table = _table("not counted", "why")
     for why, names in list(groups.items())[:rows]:
-        more = len(names) - _NAMED
-        table.add_row(", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else ""), why)
+        table.add_row(_some(names, _NAMED), why)
     if len(groups) > rows:
         table.add_row(f"and {sum(map(len, list(groups.values())[rows:]))} more", "see summary.json")
     return table
