@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from qthreshold.numerics import special
 from qthreshold.numerics.intervals import poisson_upper, satterthwaite, student_t
-from qthreshold.numerics.likelihood import Curvature, maximise
+from qthreshold.numerics.likelihood import Curvature, Totals, maximise
 from qthreshold.numerics.rates import magesan_bound
 from qthreshold.numerics.sequences import Arranged, Moments, arrange, moments
 
@@ -60,7 +60,7 @@ _MISFIT = 1e-6  # chance that a good curve is rejected
 _ALARM = 1e-5  # chance that a good curve is said to have a shifted asymptote, and the same for drift (with 2 or 3 sequences that scatter, 1e-3)
 _FEW_FAILURES = 1000  # beyond, the normal approximation is as good
 _FALLEN = 0.4  # share of the signal left below which a decay is called fast, and not the shots too few
-_BLOCK_CELLS = 800_000  # the cells of a block, 6 MB: a compromise between cache and calls
+_BLOCK_CELLS = 600_000  # the cells of a block, 5 MB: a compromise between cache and calls
 _QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # curves without information overflow, and end as NaN with a status
 
 
@@ -402,7 +402,7 @@ class _Solution:
         # few sequences may scatter little by luck just where it counts: at least as much as all of them do, as for chi-square
         least = binomial * np.maximum(np.nan_to_num(self.overdispersion, nan=1.0), 1.0)
         z = (lever * c.residual).sum(axis=(0, 1)) / np.sqrt(np.maximum(parts.sum(axis=0), least))
-        tells = ((totals.shots > 0).sum(axis=1) >= 3).any(axis=0) & (binomial > 1e-9 * all_own)
+        tells = (totals.filled >= 3).any(axis=0) & (binomial > 1e-9 * all_own)
         z = np.where(tells, z, np.nan)
         beyond = np.abs(z) > special.ndtri(1 - _ALARM / 2)  # nothing less can be an alarm: the costly test is for these alone
         odd = np.flatnonzero(beyond)
@@ -417,12 +417,11 @@ class _Solution:
 
     def status(self, rate_variance: Real) -> Ints:
         """One code for each curve, as an index into :data:`REASONS`."""
-        t, m = self.data.totals.shots, self.data.totals.lengths
-        filled = t > 0
-        (first, seen), (second, left) = (_at(_nth(filled, k), self.curve.signal, t) for k in (0, 1))  # signal and shots where data begin
+        totals, t, m = self.data.totals, self.data.totals.shots, self.data.totals.lengths
+        (first, seen), (second, left) = (_at(_nth(totals, k), self.curve.signal, t) for k in (0, 1))  # signal and shots where data begin
         weak, blind = (y < 3 * np.sqrt(0.25 / np.maximum(trials, 1)) for y, trials in ((second, left), (first, seen)))
         gone = weak & (blind | (second < _FALLEN * first))
-        last = np.where(filled, m[:, None], 0.0).max(axis=1)
+        last = m[_nth(totals, totals.filled - 1)]
         flat = (rate_variance > 1.0) & (self.rate * last < 0.1)  # -log p is not resolved from 0
         out = np.zeros(len(self.dof), dtype=np.int64)
         for code, where in (
@@ -430,7 +429,7 @@ class _Solution:
             ("drift", self.data.runs_z < special.ndtri(_ALARM)),
             ("poor_fit", self.misfit | ~(self.found | flat.any(axis=0))),
             ("too_fast", gone.any(axis=0)),
-            ("no_data", filled.sum(axis=1).min(axis=0) < (3 if self.free else 2)),  # as many as each arm has parameters
+            ("no_data", totals.filled.min(axis=0) < (3 if self.free else 2)),  # as many as each arm has parameters
         ):
             out[where] = _CODES.index(code)
         return out
@@ -501,11 +500,11 @@ class _Solution:
         return np.where(degenerate, model, out)
 
 
-def _nth(filled: Bools, k: int) -> npt.NDArray[np.intp]:
-    """Index of the k-th length that holds data, ``(G, L, n)`` -> ``(G, n)``."""
-    if filled.all():
-        return np.full((len(filled), filled.shape[2]), min(k, filled.shape[1] - 1))
-    return (np.cumsum(filled, axis=1) > k).argmax(axis=1)
+def _nth(totals: Totals, k: int | Ints) -> npt.NDArray[np.intp]:
+    """Index of the k-th length that holds data, ``(G, n)``; of any if there are not so many."""
+    if (totals.filled == len(totals.lengths)).all():
+        return np.broadcast_to(np.asarray(k), totals.filled.shape)
+    return (np.cumsum(totals.shots > 0, axis=1) > np.broadcast_to(np.asarray(k), totals.filled.shape)[:, None]).argmax(axis=1)
 
 
 def _at(length: npt.NDArray[np.intp], *values: Real) -> list[Real]:
@@ -524,9 +523,9 @@ def _goodness(data: Moments, curve: Curvature, parameters: int) -> tuple[Real, I
     per_shot = w * data.per_shot * data.inflate
     all_freedom = freedom.sum(axis=(0, 1))
     pooled = per_shot.sum(axis=(0, 1)) / np.maximum(all_freedom, 1)
-    spread = np.maximum(np.where(freedom > 0, per_shot / np.maximum(freedom, 1), 0.0), np.maximum(pooled, 1.0))
+    spread = np.maximum(per_shot / np.maximum(freedom, 1), np.maximum(pooled, 1.0))
     chi2 = (w * curve.residual**2 / (np.maximum(totals.shots, 1) * spread)).sum(axis=(0, 1))
-    dof = np.maximum((totals.shots > 0).sum(axis=(0, 1)) - parameters, 0)
+    dof = np.maximum(totals.filled.sum(axis=0) - parameters, 0)
     limit = _misfit_limit(dof, all_freedom)
     return chi2, dof.astype(np.int64), (dof > 0) & (chi2 > limit), np.where(all_freedom > 0, pooled, np.nan)
 

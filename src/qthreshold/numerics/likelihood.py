@@ -13,7 +13,7 @@ References:
 """
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -24,6 +24,7 @@ from qthreshold.numerics import special
 __all__ = ["Curvature", "Totals", "curvature", "deviance", "maximise"]
 
 Real = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _QUICK_STEPS = 12
@@ -44,12 +45,17 @@ class Totals:
         lengths: m, ``(L,)``.
         survived, shots: ``(G, L, n)``.
         asymptote: B, or None where it is fitted.
+        filled: How many lengths of each arm hold data, ``(G, n)``.
     """
 
     lengths: Real
     survived: Real
     shots: Real
     asymptote: float | None
+    filled: Ints = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "filled", (self.shots > 0).sum(axis=1))
 
     def columns(self, index: npt.NDArray[np.intp]) -> Self:
         """Some of the curves."""
@@ -92,7 +98,7 @@ def maximise(totals: Totals) -> tuple[Real, Bools, Curvature]:
         Parameters ``(P, n)``, NaN where an arm has too few lengths with data; ``(n,)``; and the curvature.
     """
     arms, n = totals.shots.shape[0], totals.shots.shape[2]
-    enough = (totals.shots > 0).sum(axis=1).min(axis=0) >= (3 if totals.asymptote is None else 2)
+    enough = totals.filled.min(axis=0) >= (3 if totals.asymptote is None else 2)
     if totals.asymptote is None:
         theta, found = np.full((2 + arms, n), np.nan), np.zeros(n, dtype=bool)
     else:
@@ -104,16 +110,16 @@ def maximise(totals: Totals) -> tuple[Real, Bools, Curvature]:
         part = totals.columns(rest)
         theta[:, rest], found[rest] = _search(part)
         better = curvature(part, theta[:, rest])
-        for field in dataclasses.fields(Curvature):
-            getattr(curve, field.name)[..., rest] = getattr(better, field.name)
+        for f in dataclasses.fields(Curvature):
+            getattr(curve, f.name)[..., rest] = getattr(better, f.name)
     return theta, found, curve
 
 
 def _doubtful(totals: Totals, theta: Real, curve: Curvature) -> Bools:
     """Where Newton steps may have led to a root that is not the maximum, ``(n,)``: beyond a survival of 1, or worse than a coarse search."""
-    t = totals.shots
-    out = np.asarray(((curve.model > 1) & (t > 0)).any(axis=(0, 1)))
-    dof = np.maximum((t > 0).sum(axis=(0, 1)) - len(theta), 0)
+    beyond = curve.model > 1
+    out = np.asarray((beyond & (totals.shots > 0)).any(axis=(0, 1))) if beyond.any() else np.zeros(theta.shape[1], dtype=bool)
+    dof = np.maximum(totals.filled.sum(axis=0) - len(theta), 0)
     odd = np.flatnonzero(~out & (curve.chi2 > 3 * dof + np.where(dof > 0, 3, 0.01)))
     if odd.size:
         part = totals.columns(odd)

@@ -170,6 +170,10 @@ class Moments:
             alone: By how much more than its shots a sequence is taken to scatter where it is the only one of its length, ``(n,)``.
         """
         arms = range(len(variance))
+        if self.sequences.shape[-1] == 1 and self.sequences.min() > 1:  # equal shots everywhere: what shots explain comes in as it went out
+            out = self.cross * self.pairs
+            out[arms, arms] = self.per_shot * (self.pairs[arms, arms] / self.freedom)
+            return out
         out = self.between(variance) * self.pairs
         shots = self.totals.shots * variance
         out[arms, arms] = np.maximum(out[arms, arms] + np.where(self.sequences > 1, shots, shots * alone), 0.0)
