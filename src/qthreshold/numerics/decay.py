@@ -60,7 +60,7 @@ _MISFIT = 1e-6  # chance that a good curve is rejected
 _ALARM = 1e-5  # chance that a good curve is said to have a shifted asymptote, and the same for drift (with 2 or 3 sequences that scatter, 1e-3)
 _FEW_FAILURES = 1000  # beyond, the normal approximation is as good
 _FALLEN = 0.4  # share of the signal left below which a decay is called fast, and not the shots too few
-_BLOCK_CELLS = 600_000  # the cells of a block, 5 MB: a compromise between cache and calls
+_BLOCK_CELLS = 800_000  # the cells of a block, 6 MB: a compromise between cache and calls
 _QUIET = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # curves without information overflow, and end as NaN with a status
 
 
@@ -281,9 +281,11 @@ def _fit(data: Arranged, *, asymptote: float | None, level: float, ratios: Seque
     n, cells = len(data.survived[0]), len(data.survived) * int(np.prod(data.survived[0].shape[1:]))
     size = max(_BLOCK_CELLS // max(cells, 1), 64)
     scale = 1 - (asymptote or 0.0)
+    np.empty(31 << 17)  # freed at once: from then on glibc keeps freed arrays up to 31 MB for the next block and does not fetch new pages
+    room = np.empty(cells * min(size, n))
     whole: dict[str, npt.NDArray[Any]] = {}
     for first in range(0, max(n, 1), size):
-        block = _fit_block(moments(data, slice(first, first + size), asymptote), level, ratios, scale)
+        block = _fit_block(moments(data, slice(first, first + size), asymptote, room), level, ratios, scale)
         for field in dataclasses.fields(JointFit):
             part = getattr(block, field.name)
             if first == 0:

@@ -9,6 +9,7 @@ References:
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -181,10 +182,18 @@ class Moments:
         return out
 
 
-def moments(data: Arranged, rows: slice, asymptote: float | None) -> Moments:
-    """Reduce a block of curves to what a fit needs; B is ``asymptote``, or to be fitted where that is None."""
+def moments(data: Arranged, rows: slice, asymptote: float | None, room: Real | None = None) -> Moments:
+    """Reduce a block of curves to what a fit needs.
+
+    Args:
+        data: The counts.
+        rows: Which curves.
+        asymptote: B, or None where it is to be fitted.
+        room: Memory for the cells of a block, at least ``(G L K n,)``, which may be used again for the next: fresh memory costs more
+            time than all that is done with it.
+    """
     if isinstance(data.shots, int) and data.outcome is None and data.shots**2 * data.survived[0].shape[2] < _EXACT:
-        return _plain_moments(data, rows, asymptote)
+        return _plain_moments(data, rows, asymptote, room)
     return moments_of(residuals(data, rows), data.lengths, asymptote)
 
 
@@ -216,11 +225,11 @@ def _cross(residual: Real, shots: Real, pairs: Real, total: Real) -> Real:
     return out
 
 
-def _plain_moments(data: Arranged, rows: slice, asymptote: float | None) -> Moments:
+def _plain_moments(data: Arranged, rows: slice, asymptote: float | None, room: Real | None) -> Moments:
     """The same with equal shots in all cells, in fewer steps: no residual is ever written down. Sums of squares are exact integers."""
     assert isinstance(data.shots, int)
     t = float(data.shots)
-    x = _cells_first(data.survived, rows)
+    x = _cells_first(data.survived, rows, room)
     arms, k, lengths, n = x.shape
     total = x.sum(axis=1)
     mean = total / k
@@ -304,10 +313,11 @@ def _products(x: Real) -> Real:
     return np.stack([np.stack([np.einsum("kln,kln->ln", g, h) for h in x]) for g in x])
 
 
-def _cells_first(arms: Sequence[npt.NDArray[np.integer]], rows: slice) -> Real:
+def _cells_first(arms: Sequence[npt.NDArray[np.integer]], rows: slice, room: Real | None = None) -> Real:
     """Counts ``(N, L, K)`` of each arm as ``(G, K, L, n)``, turned over a tile at a time, which is twice as fast as all at once."""
     n, lengths, sequences = arms[0][rows].shape
-    out = np.empty((len(arms), lengths * sequences, n))
+    shape = (len(arms), lengths * sequences, n)
+    out = np.empty(shape) if room is None else room[: math.prod(shape)].reshape(shape)
     for turned, arm in zip(out, arms, strict=True):
         flat = arm[rows].reshape(n, lengths * sequences)
         for i in range(0, n, _TILE):
