@@ -627,6 +627,19 @@ def test_intervals_hold_however_unequal_the_shots(shots, scatter):
     assert cover < (0.965 if equal else 1.0)
 
 
+def test_a_curve_of_unequal_shots_is_fitted_the_same_alone_and_among_others():
+    rng = np.random.default_rng(45)
+    shots = np.rint(10 ** rng.uniform(1, 3.5, (6, 5, 8))).astype(int)
+    ref, inter = (rng.binomial(shots, (0.72 * q**LONG + 0.25)[:, None]) for q in (0.99, 0.985))
+    together = fit_decays(LONG, ref, shots), interleaved_error(LONG, ref, inter, shots)
+    for i in range(6):
+        alone = fit_decays(LONG, ref[i : i + 1], shots[i : i + 1]), interleaved_error(LONG, ref[i : i + 1], inter[i : i + 1], shots[i : i + 1])
+        for batch, one in zip(together, alone, strict=True):
+            for field in dataclasses.fields(batch):
+                old, new = getattr(batch, field.name)[i], getattr(one, field.name)[0]
+                np.testing.assert_array_equal(old, new) if field.name == "status" else np.testing.assert_allclose(old, new, rtol=1e-7, atol=1e-9)
+
+
 @pytest.mark.parametrize("sequences", [2, 5])
 def test_arms_that_share_no_sequence_are_independent(sequences):
     rng = np.random.default_rng(36)

@@ -150,6 +150,11 @@ class Moments:
     inflate: Real
     runs_z: Real
 
+    @property
+    def alike(self) -> bool:
+        """Whether all cells have equal shots, so that one number stands for all lengths (there are two or more) and curves."""
+        return self.sequences.shape[1] == 1
+
     def freed(self, index: npt.NDArray[np.intp]) -> "Moments":
         """Some of the curves, with the asymptote to be fitted."""
         totals = dataclasses.replace(self.totals.columns(index), asymptote=None)
@@ -172,7 +177,7 @@ class Moments:
             alone: By how much more than its shots a sequence is taken to scatter where it is the only one of its length, ``(n,)``.
         """
         arms = range(len(variance))
-        if self.sequences.shape[-1] == 1 and self.sequences.min() > 1:  # equal shots everywhere: what shots explain comes in as it went out
+        if self.alike and self.sequences.min() > 1:  # what shots explain comes in as it went out
             out = self.cross * self.pairs
             out[arms, arms] = self.per_shot * (self.pairs[arms, arms] / self.freedom)
             return out
