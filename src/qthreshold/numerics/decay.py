@@ -161,8 +161,8 @@ def fit_decays(
         shots: Shots per sequence, integers broadcastable to ``(N, L, K)``; 0 where a cell is missing.
         asymptote: B, fixed by design (1/d with a random final Pauli); None fits it.
         level: Confidence level of ``p_low`` and ``p_high``.
-        outcome: Which bit string each sequence should end in, integers broadcastable to ``(N, L, K)``, if they were balanced over
-            the sequences of a length: what an uneven readout does to them is then not taken for scatter.
+        outcome: Which bit string each sequence should end in, integers broadcastable to ``(N, L, K)``, if that is known: what an
+            uneven readout does to them is then not taken for scatter nor, where outcomes do not come equally often, for decay.
 
     Returns:
         One :class:`DecayFit`. Curves that cannot be fitted are NaN and say why in ``status``.
