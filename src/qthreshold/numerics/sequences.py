@@ -290,7 +290,8 @@ def _readout_effect(x: Real, shots: Real, mean: Real, outcome: Real) -> tuple[Re
 
     Zeros are read more reliably than ones, so that survival depends on the expected outcome: by a factor of one sign at every length,
     which doubles from the shortest (diagonal of the readout matrix) to the longest (sum of its row). One factor is taken for all.
-    Where outcomes are balanced over the sequences of a length it averages out of the mean; otherwise it shifts the mean. It must not count as scatter.
+    Where outcomes are balanced over the sequences of a length it averages out of the mean; otherwise it shifts the mean. It must not
+    count as scatter.
 
     Args:
         x: Survived, ``(G, K, L, n)``.
