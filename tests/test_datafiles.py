@@ -2,13 +2,15 @@ import re
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ConfigDict, Field, model_validator
 
 from qthreshold.backends.profiles import Profile
-from qthreshold.datafiles import load_named, load_toml, names_in, near_matches, shipped
+from qthreshold.datafiles import load_named, load_toml, located, names_in, near_matches, parse_toml, shipped
 from qthreshold.errors import InputError
 from qthreshold.recipe import Recipe
-from qthreshold.schema import Schema
+from qthreshold.schema import FieldError, Schema
 
 HEAD = 'schema = "qthreshold/recipe/1"\nname = "mine"\n'
 
@@ -18,10 +20,29 @@ class Part(Schema):
     kind: Literal["a", "b"] = "a"
 
 
+class Whole(Schema):
+    """A table whose fields must fit together; the fault names the one to change."""
+
+    low: int = 0
+    high: int = 1
+    steps: list[Part] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _fits(self):
+        if self.low > self.high:
+            raise FieldError(("high",), "high lies below low")
+        for i, step in enumerate(self.steps):
+            if step.size > self.high:
+                raise FieldError(("steps", i, "size"), "a step leads beyond high")
+        return self
+
+
 class File(Schema):
     number: float
     part: Part = Part()
     parts: list[Part] = Field(default=[])
+    whole: Whole = Whole()
+    wholes: list[Whole] = Field(default=[])
     pairs: list[tuple[int, int]] = Field(default=[])
 
 
@@ -140,3 +161,71 @@ def test_line_is_found_after_a_list_over_several_lines(tmp_path):
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_numbers_must_be_finite(value, tmp_path):
     assert "finite" in message_of(tmp_path, f"number = {value}\n", File, "file")
+
+
+FIT = {  # TOML after "number = 1"; line and place of the fault
+    "in a table": ("[whole]\nlow = 3\nhigh = 2\n", 4, "whole.high: high lies below low"),
+    "in an inline table": ("whole = { low = 3, high = 2 }\n", 2, "whole.high: high lies below low"),
+    "field left to its default": ("[whole]\nlow = 3\n", 2, "whole.high: high lies below low"),
+    "in the second of several tables": ("[[wholes]]\nlow = 0\n[[wholes]]\nhigh = 2\nlow = 3\n", 5, "wholes.1.high: "),
+    "in a table of a table": ("[[wholes]]\n[[wholes.steps]]\nsize = 1\n[[wholes]]\n[[wholes.steps]]\nsize = 1\n[[wholes.steps]]\nsize = 9\n", 9,
+                              "wholes.1.steps.1.size: "),
+    "in a list over several lines": ("[whole]\nsteps = [\n  { size = 0 }, # [[whole]]\n\n  { kind = 'a',size = 9 },\n]\n", 6, "whole.steps.1.size: "),
+    "in a list of inline tables": ("wholes = [ { low = 0 }, { high = 2, low = 3 } ]\n", 2, "wholes.1.high: "),
+    "behind a dotted key": ("whole.low = 3\nwhole.high = 2\n", 3, "whole.high: "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FIT)
+def test_a_fault_of_a_whole_table_is_reported_at_the_field_to_change(case, tmp_path):
+    text, line, words = FIT[case]
+    assert f"mine.toml, line {line}: {words}" in message_of(tmp_path, "number = 1\n" + text, File, "file")
+
+
+TRICKY = {  # TOML that could be taken for tables and fields
+    "long text": "text = \"\"\"\n[part]\nsize = -1\n\\\"\"\"\"\n",
+    "long literal text": "text = \'\'\'\n[part]\nsize = -1\n\"\"\"\'\'\'\n",
+    "text with brackets": "text = \"[part] # { size = -1\"\n",
+    "literal text with a quote": "text = \'\\\'\n",
+    "comment": "# [part]\n# size = -1\n",
+    "time with a blank": "text = 2024-09-06 07:32:00Z\n",
+    "list of lists": "text = [[1, 2], [\n  3,\n  [4, [5]]\n], 2024-09-06]\n",
+    "empty list and table": "text = [ ]\nother = { }\n",
+    "windows line ends": "text = 1\r\nother = [\r\n1]\r\n",
+    "quoted keys": "\"a.b\" = 1\n\'c\'.\"d\" = 2\n",
+    "tight": "a=1\nb=[1,2]\nc={d=1,e=[2]}\n",
+}
+
+
+class Loose(Schema):
+    """Whatever stands before does not matter."""
+
+    model_config = ConfigDict(extra="allow")
+    part: Part = Part()
+
+
+@pytest.mark.parametrize("case", TRICKY)
+def test_nothing_that_only_looks_like_a_table_or_field_is_taken_for_one(case, tmp_path):
+    text = TRICKY[case] + "[part]\nkind = \'b\'\nsize = -1\n"
+    path = tmp_path / "mine.toml"
+    path.write_bytes(text.encode())
+    with pytest.raises(InputError, match=f", line {text.count(chr(10))}: part.size: "):
+        load_toml(path, Loose, "file")
+
+
+class LooseParts(Schema):
+    model_config = ConfigDict(extra="allow")
+    parts: list[Part]
+
+
+@given(before=st.lists(st.sampled_from(sorted(TRICKY.values())), max_size=4), parts=st.integers(1, 5), blank=st.integers(0, 3))
+def test_the_line_of_a_fault_is_found_behind_anything(before, parts, blank):
+    text = "".join(f"[x{k}]\n{t}" for k, t in enumerate(before))
+    text += "".join("\n" * blank + f"[[parts]]\nsize = {-1 if k == parts - 1 else k}\n" for k in range(parts))
+    with pytest.raises(InputError, match=rf", line {text.count(chr(10))}: parts\.{parts - 1}\.size: "):
+        parse_toml(text.encode(), shipped("rules") / "mine.toml", LooseParts, "file")
+
+
+def test_a_message_about_a_place_can_be_made_by_others(tmp_path):
+    assert located(tmp_path / "x.toml", "a = 1\n[b]\nc = 2\n", ("b", "c"), "too large") == f"{tmp_path / 'x.toml'}, line 3: b.c: too large"
+    assert located(tmp_path / "x.toml", "a = 1\n", (), "too large") == f"{tmp_path / 'x.toml'}, line 1: file: too large"

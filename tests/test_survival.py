@@ -12,6 +12,7 @@ from qthreshold.datafiles import shipped
 from qthreshold.errors import InputError
 from qthreshold.fits import make_fits
 from qthreshold.numerics.rates import upper_cnot_error
+from qthreshold.recipe import Criteria
 from qthreshold.survival import COLUMNS, HIGHEST_QUBIT, parse_survival, survival_decays, survival_device, survival_plan
 
 HEAD = "qubits,length,sample,survived,shots\n"
@@ -127,7 +128,7 @@ def test_lengths_and_samples_may_differ_between_targets():
 def records(text, file="x.csv"):
     table = parse_survival(text, file)
     device = survival_device(table, "mine", file)
-    plan = survival_plan(table, device)
+    plan = survival_plan(table, device, Criteria())
     return device, plan, survival_decays(table, plan)
 
 

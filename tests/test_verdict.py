@@ -1,6 +1,7 @@
 """Verdicts at the edges of the bands, under doubt, and under other readings of the law."""
 
 import datetime
+import hashlib
 import math
 import re
 
@@ -8,13 +9,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.stats import norm
 
+from qthreshold.assess import judge as judge_numbers
+from qthreshold.datafiles import shipped
+from qthreshold.evidence import Evidence, RegisterEvidence, data_sheet_evidence, measured_evidence, run_evidence
 from qthreshold.identity import Interval
+from qthreshold.interpretation import Interpretation
 from qthreshold.metrics import DeviceMetrics
-from qthreshold.rulebook import Interpretation, load_instrument, load_instruments
-from qthreshold.verdict import Evidence, data_sheet_evidence, find_disagreements, judge, measured_evidence
-from qthreshold.workflow import judge as judge_numbers
+from qthreshold.rulebook import load_instrument, load_instruments
+from qthreshold.schema import Days
+from qthreshold.verdict import judge, judge_all
 
 US = load_instrument("us-ear")
 DAY = datetime.date(2026, 1, 1)
@@ -153,12 +159,16 @@ def test_unknown_systematics_never_give_a_firm_verdict():
     ("change", "day", "expected", "words"),
     [
         ({}, datetime.date(2024, 9, 5), "not_in_force", "in force from 2024-09-06"),
-        ({"until": datetime.date(2025, 12, 31)}, DAY, "not_in_force", "superseded after 2025-12-31"),
+        ({"until": Days.parse("2025-12-31")}, DAY, "not_in_force", "superseded after 2025-12-31"),
         ({"standing": "secondary"}, DAY, "not_verified", "secondary sources"),
         ({"bands": []}, DAY, "no_entry", "no entry"),
         ({"bands": [], "standing": "none"}, DAY, "no_entry", "no entry"),
         ({"standing": "secondary", "bands": []}, DAY, "not_verified", "secondary sources"),
         ({"standing": "secondary"}, datetime.date(2020, 1, 1), "not_in_force", "in force from"),
+        ({"standing": "secondary", "reported": "eight bands"}, DAY, "not_verified", "reported: eight bands"),
+        ({"in_force": Days.parse("2026-01")}, DAY, "not_verified", "it came into force in 2026-01, the day itself was not read"),
+        ({"in_force": Days.parse("2026-01")}, datetime.date(2025, 12, 31), "not_in_force", "in force from 2026-01"),
+        ({"amended": Days.parse("2026")}, DAY, "not_verified", "by the bands read: met, 4A906.a.2"),
     ],
 )
 def test_an_instrument_without_bands_that_can_be_used_gives_no_verdict(change, day, expected, words):
@@ -168,8 +178,17 @@ def test_an_instrument_without_bands_that_can_be_used_gives_no_verdict(change, d
     assert verdict.as_of == day.isoformat()
 
 
+@pytest.mark.parametrize(
+    ("change", "day"),
+    [({"in_force": Days.parse("2025-12")}, DAY), ({"amended": Days.parse("2026")}, datetime.date(2025, 12, 31)),
+     ({"until": Days.parse("2026-01-01")}, DAY)],
+)  # fmt: skip
+def test_outside_the_range_of_days_that_is_not_known_there_is_a_verdict(change, day):
+    assert judge(US.model_copy(update=change), evidence_of(150, 1e-5), day).outcome == "met"
+
+
 def test_the_same_machine_was_free_in_the_union_a_day_earlier():
-    found = [judge_numbers(qubits=150, cnot_error=5e-4, as_of=datetime.date(2025, 11, d)) for d in (14, 15)]
+    found = [judge_numbers(qubits=150, cnot_error=5e-4, as_of=datetime.date(2025, 11, d), rules=["us-ear", "eu-dual-use"]) for d in (14, 15)]
     assert [[v.outcome for v in verdicts] for verdicts in found] == [["met", "not_in_force"], ["met", "met"]]
 
 
@@ -224,17 +243,17 @@ def metrics_of(*, mean=9e-4, median=9e-4, sigma=1e-5, qubits=150, systematic=(0.
 
     return DeviceMetrics(
         fits_id="0" * 64, estimate=estimate, connected=connected,
-        works=np.ones(qubits), qubit_reason=("",) * qubits, members=np.arange(qubits), member_edges=np.arange(qubits - 1),
-
-            unmeasured_edges=0, failed_edges=0, failed_shift=0.0, working_qubits=count,
-            connected_working_qubits=count, mean=interval(mean), median=interval(median),
+        works=np.ones(qubits), criteria_met=np.ones((qubits, 3)), qubit_reason=("",) * qubits, members=np.arange(qubits),
+        member_edges=np.arange(qubits - 1), unmeasured_edges=0, failed_edges=0, failed_shift=0.0, working_qubits=count,
+        connected_working_qubits=count, mean=interval(mean), median=interval(median),
         best=interval(mean), worst=interval(mean), systematic_low=systematic[0], systematic_high=systematic[1],
         draw_qubits=np.full(1000, qubits), draw_qubits_if=np.full(1000, qubits), draw_mean=mean + sigma * z, draw_median=median + sigma * z,
     )  # fmt: skip
 
 
 def disagreements(metrics, day=DAY):
-    found = find_disagreements(load_instruments(["us-ear"]), metrics, Interpretation(), day, 0.95)
+    default = Interpretation(estimate=metrics.estimate, connected=metrics.connected)
+    found = judge_all(load_instruments(["us-ear"]), run_evidence(metrics, None, default, 0.95), day).disagreements
     return {(v.interpretation.aggregate, v.interpretation.infidelity, v.interpretation.systematics): v.outcome for v in found}
 
 
@@ -343,3 +362,155 @@ def test_qubits_behind_failed_fits_keep_a_verdict_open_that_hangs_on_them():
     assert "40 qubits if those behind fits that failed work" in verdict.reason
     far = evidence_of(21, 5e-3)
     assert judge(US, far.replace(draw_qubits_if=np.full_like(far.draw_qubits, 40)), DAY).outcome == "not_met"  # either way
+
+
+def registers(sizes, estimate, *, error=0.0, bound=None, draws=None, picked=None, doubt=0.0, whole=None, dof=20.0, **interpretation):
+    """Evidence of sub-registers: the same numbers on both halves unless stated."""
+    sizes, estimate = np.asarray(sizes), np.broadcast_to(np.asarray(estimate, dtype=float), (2, len(sizes))).copy()
+    k = len(sizes)
+    bound = np.broadcast_to(np.asarray(estimate.mean(axis=0) if bound is None else bound, dtype=float), k).copy()
+    table = np.full((500 if draws is None else draws, sizes.max() + 1), np.inf)
+    table[:, sizes] = bound
+    return RegisterEvidence(
+        whole=whole or evidence_of(int(sizes.max()), 5e-2), sizes=sizes, picked=estimate if picked is None else np.asarray(picked, dtype=float),
+        estimate=estimate, standard_error=np.full((2, k), error), dof=np.full((2, k), dof), doubt=np.full((2, k), doubt),
+        cross=np.stack([estimate.mean(axis=0)] * 3, axis=1), bound=bound, draw_bound=table,
+        interpretation=Interpretation(register="any_subregister", **interpretation),
+    )  # fmt: skip
+
+
+def test_one_good_part_of_a_bad_machine_is_met_where_any_part_counts():
+    evidence = registers([34, 60, 120], [9e-5, 3e-4, 5e-3])
+    verdict = judge(US, evidence, DAY)
+    assert (verdict.outcome, verdict.entry, verdict.probability_met) == ("met", "4A906.a.1", 1.0)
+    assert "best connected part for 4A906.a.1: 34 qubits at 9e-5, limit 1e-4" in verdict.reason
+    assert judge(US, evidence.whole, DAY).outcome == "not_met"
+
+
+@pytest.mark.parametrize(("qubits", "limit"), EDGES)
+def test_a_part_exactly_at_the_limit_meets_it(qubits, limit):
+    assert judge(US, registers([qubits], limit), DAY).outcome == "met"
+    assert judge(US, registers([qubits], limit * (1 + 1e-6)), DAY).outcome == "not_met"
+
+
+def test_no_part_of_fewer_than_34_qubits_counts():
+    verdict = judge(US, registers([2, 33], 1e-6), DAY)
+    assert verdict.outcome == "not_met"
+    assert "no connected part has 34 qubits" in verdict.reason
+
+
+def test_the_part_of_100_qubits_is_compared_with_its_own_limit():
+    assert judge(US, registers([34, 99, 100], [5e-4, 5e-4, 5e-4]), DAY).entry == "4A906.a.2"
+
+
+def test_between_what_was_found_and_what_is_proven_nothing_is_claimed():
+    verdict = judge(US, registers([34, 60], [1.3e-4, 2e-4], bound=[0.9e-4, 1.5e-4]), DAY)
+    assert (verdict.outcome, verdict.probability_met, verdict.entry) == ("undetermined", None, "4A906.a.1")
+    assert "none of that size can lie below 9e-5" in verdict.reason
+    proven = judge(US, registers([34, 60], [1.3e-4, 2e-4], bound=[1.1e-4, 1.5e-4]), DAY)
+    assert proven.outcome == "not_met"
+    assert "proven: no connected part of any size is within its limit" in proven.reason
+
+
+def test_a_bound_must_exclude_every_size_at_once():
+    evidence = registers([34, 60], [5e-4, 5e-4])
+    table = evidence.draw_bound.copy()
+    table[:15, 34] = table[15:30, 60] = 5e-5  # 3 % of the draws leave one size open, 3 % the other
+    assert judge(US, evidence.replace(draw_bound=table), DAY).outcome == "undetermined"
+    table[:10, 34] = table[15:25, 60] = 5e-4
+    assert judge(US, evidence.replace(draw_bound=table), DAY).outcome == "not_met"
+
+
+def test_few_draws_of_the_bound_do_not_prove_with_high_confidence():
+    evidence = registers([34], 5e-4, draws=10)
+    assert judge(US, evidence, DAY).outcome == "undetermined"  # 10 of 10 is no more than 10 of 11
+    assert judge(US, evidence.replace(whole=evidence.whole.replace(level=0.9)), DAY).outcome == "not_met"
+
+
+@pytest.mark.parametrize(("margin", "expected"), [(3.0, "met"), (1.0, "undetermined"), (-1.0, "undetermined")])
+def test_the_probability_is_that_of_the_register_on_the_other_half(margin, expected):
+    error = 1e-5
+    verdict = judge(US, registers([34], 1e-4 - margin * error, error=error, bound=5e-5), DAY)
+    assert verdict.outcome == expected
+    if expected == "met":
+        assert verdict.probability_met == pytest.approx(stats.t.cdf(margin, 20.0), abs=1e-6)
+
+
+def test_which_size_looks_best_is_decided_by_the_half_that_does_not_estimate():
+    # the first half picks 40 qubits, the second half 34; each is estimated by the other
+    picked = [[2e-4, 1e-4], [1e-4, 2e-4]]
+    estimate = [[9e-5, 8e-5], [7e-5, 9e-5]]
+    verdict = judge(US, registers([34, 40], estimate, picked=picked, error=1e-5, bound=5e-5), DAY)
+    margin = 1e-4 - (8e-5 + 7e-5) / 2
+    assert verdict.probability_met is None or verdict.probability_met == pytest.approx(stats.t.cdf(margin / 1e-5, 20.0), abs=1e-6)
+    assert verdict.outcome == ("met" if stats.t.cdf(margin / 1e-5, 20.0) >= 0.95 else "undetermined")
+
+
+def test_a_qubit_that_may_not_work_weakens_a_part():
+    assert judge(US, registers([34], 5e-5, doubt=0.04), DAY).probability_met == pytest.approx(0.96)
+    assert judge(US, registers([34], 5e-5, doubt=0.06), DAY).outcome == "undetermined"
+
+
+def test_what_the_whole_device_meets_one_of_its_parts_meets():
+    whole = evidence_of(150, 9e-4)
+    verdict = judge(US, registers([34, 150], [5e-4, 1.5e-3], whole=whole, bound=[2e-4, 9e-4]), DAY)
+    assert (verdict.outcome, verdict.entry) == ("met", "4A906.a.2")
+
+
+def test_from_2000_connected_qubits_on_there_is_no_criterion_for_parts_either():
+    verdict = judge(US, registers([34, 2000], [5e-3, 5e-3], whole=evidence_of(2000, 0.1)), DAY)
+    assert (verdict.outcome, verdict.entry) == ("met", "4A906.a.8")
+    assert "no error criterion" in verdict.reason
+
+
+def test_an_uncertain_count_is_named_with_the_bands_that_it_spans():
+    qubits = np.where(np.arange(1000) < 850, 98, 100)
+    verdict = judge(US, evidence_of(qubits, 5e-4), DAY)
+    assert "the count is in 4A906.a.1 (85 %) or 4A906.a.2 (15 %)" in verdict.reason
+    assert "2 more qubits: 4A906.a.2, limit 1e-3" in verdict.reason
+    assert "the count is in" not in judge(US, evidence_of(98, 5e-4), DAY).reason
+    edge = judge(US, evidence_of(np.where(np.arange(1000) < 500, 33, 34), 5e-5), DAY)
+    assert "no band (50 %)" in edge.reason
+
+
+def test_the_distance_to_the_nearest_edge_is_stated_for_scripts_too():
+    position = sheet(98, 7.9e-4).position
+    assert (position.entry, position.min_qubits, position.max_qubits, position.max_error) == ("4A906.a.1", 34, 100, 1e-4)
+    assert position.error_ratio == pytest.approx(7.9)
+    assert (position.step, position.step_entry, position.step_max_error) == (2, "4A906.a.2", 1e-3)
+    fewer = sheet(36, 5e-5).position
+    assert (fewer.step, fewer.step_entry) == (-3, None)
+    below = sheet(10, 5e-5).position
+    assert (below.entry, below.error_ratio, below.step, below.step_entry) == (None, None, 24, "4A906.a.1")
+    assert (sheet(2500, 0.1).position.step, sheet(2500, 0.1).position.error_ratio) == (None, None)
+
+
+def test_every_verdict_says_what_it_rests_on():
+    metrics = metrics_of()
+    evidence = measured_evidence(metrics, Interpretation(), 0.95)
+    document = judge(US, evidence, DAY).as_dict()
+    assert document["evidence"] == {"id": evidence.id, "records": {"metrics": metrics.id, "fits": metrics.fits_id}}
+    assert document["rule_sha256"] == hashlib.sha256((shipped("rules") / "us-ear.toml").read_bytes()).hexdigest()
+    assert document["notice"] == "Evidence, not legal advice."
+    assert (document["instrument"], document["as_of"]) == ("us-ear", "2026-01-01")
+    assert document["interpretation"]["register"] == "whole_device"
+
+
+def test_a_verdict_of_a_changed_rule_has_another_hash_and_another_id():
+    verdict = sheet(98, 7.9e-4)
+    assert verdict.replace(rule_sha256="0" * 64) != verdict
+
+
+def test_every_reading_that_the_data_allow_is_judged_once():
+    found = judge_all(load_instruments(["us-ear", "cn-dual-use"]), run_evidence(metrics_of(), None, Interpretation(), 0.95), DAY)
+    assert [v.instrument for v in found.verdicts] == ["us-ear", "cn-dual-use"]
+    assert {v.instrument for v in found.alternatives} == {"us-ear"}  # no reading gives China an entry
+    assert len({v.interpretation.id for v in found.alternatives}) == len(found.alternatives) == 7
+
+
+def test_a_combination_is_named_only_where_no_part_of_it_explains_the_outcome():
+    # median or process alone: met and not met as the mean; both together fall between
+    metrics = metrics_of(mean=1.2e-3, median=7e-4, systematic=(1.2e-3, 1.2e-3))
+    assert disagreements(metrics) == {("median", "average_gate", "excluded"): "met"}
+    metrics = metrics_of(mean=9e-4, median=9e-4, systematic=(0, 9e-4))
+    assert disagreements(metrics) == {("mean", "process", "excluded"): "not_met", ("mean", "process", "included"): "undetermined"}

@@ -10,8 +10,10 @@ import pytest
 
 import qthreshold as qt
 from qthreshold import workflow
+from qthreshold.assess import assess_device
 from qthreshold.backends import open_backend
 from qthreshold.errors import InputError, RunExistsError, StoreError
+from qthreshold.rulebook import load_instruments
 from qthreshold.store import RunDirectory
 from reference.commands import PROFILE, content_of
 
@@ -20,6 +22,7 @@ INTERVAL = {"low": NUMBER, "best": NUMBER, "high": NUMBER, "level": float}
 INTERPRETATION = dict.fromkeys(("aggregate", "infidelity", "context", "gate", "register", "systematics", "estimate", "connected"), str)
 VERDICT = {
     "instrument": str, "entry": (str, type(None)), "outcome": str, "probability_met": NUMBER, "interpretation": INTERPRETATION, "reason": str,
+    "jurisdiction": str, "as_of": str, "rule_sha256": str, "evidence": {"id": str, "records": dict}, "notice": str,
 }  # fmt: skip
 TEXT_OR_NONE = (str, type(None))
 CONTRACT = {
@@ -36,6 +39,9 @@ CONTRACT = {
                    "interpretation": INTERPRETATION},
     "verdicts": [VERDICT],
     "disagreements": [VERDICT],
+    "matrix": [{"changes": dict, "interpretation": INTERPRETATION, "outcomes": dict}],
+    "frontier": {"reason": TEXT_OR_NONE, "sizes": [int], "picked": [float], "bound": [float],
+                 "cnot_error": {"low": [float], "best": [float], "high": [float], "level": float}},
     "cost": {"circuits": int, "executions": int, "estimated_qpu_seconds": NUMBER, "actual_qpu_seconds": NUMBER,
              "wall_seconds": dict.fromkeys(("plan", "submit", "collect", "analyse", "judge", "report"), float)},
 }  # fmt: skip
@@ -79,7 +85,8 @@ def test_the_summary_holds_everything_in_the_contract(result):
     assert re.fullmatch(r"[0-9a-f]{16}", summary["run_id"])
     assert summary["seed"] == 7
     assert (len(summary["qubits"]), len(summary["edges"])) == (5, 4)
-    assert [v["instrument"] for v in summary["verdicts"]] == ["us-ear", "eu-dual-use"]
+    assert [v["instrument"] for v in summary["verdicts"]] == [i.id for i in load_instruments()]
+    assert len(summary["verdicts"]) == 17
     assert {v["outcome"] for v in summary["verdicts"]} <= {"met", "not_met", "undetermined", "not_verified", "no_entry", "not_in_force"}
 
 
@@ -150,10 +157,10 @@ def test_stages_one_by_one_give_the_same_files_as_a_run(result, tmp_path):
 
 def test_a_run_can_be_judged_as_of_another_day_and_by_other_rules(result, tmp_path):
     directory = RunDirectory(shutil.copytree(result.directory, tmp_path / "run"))
-    verdicts = workflow.judge_run(directory, rules=["eu-dual-use"], as_of=datetime.date(2025, 11, 14))
+    verdicts = workflow.assess_run(directory, rules=["eu-dual-use"], as_of=datetime.date(2025, 11, 14)).verdicts
     assert [(v.instrument, v.outcome, v.as_of) for v in verdicts.verdicts] == [("eu-dual-use", "not_in_force", "2025-11-14")]
     assert directory.verify() == []
-    again = workflow.judge_run(directory)  # back to what the run was started with
+    again = workflow.judge_run(directory).verdicts  # back to what the run was started with
     assert again == result.verdicts
 
 
@@ -170,7 +177,7 @@ def test_rules_and_day_of_a_run_are_kept(tmp_path):
     )  # fmt: skip
     assert [(v.instrument, v.outcome) for v in result.verdicts.verdicts] == [("eu-dual-use", "not_in_force")]
     assert "eu-dual-use" in (tmp_path / "run/run.json").read_text()
-    assert workflow.judge_run(RunDirectory(tmp_path / "run")) == result.verdicts
+    assert workflow.judge_run(RunDirectory(tmp_path / "run")).verdicts == result.verdicts
 
 
 @pytest.mark.parametrize(
@@ -220,8 +227,11 @@ def test_two_runs_started_in_the_same_second_do_not_share_a_directory(tmp_path, 
 
 
 def test_a_data_sheet_is_judged_without_a_run():
-    verdicts = qt.judge(qubits=133, cnot_error=2.5e-3)
-    assert [(v.instrument, v.outcome) for v in verdicts] == [("us-ear", "not_met"), ("eu-dual-use", "not_met")]
+    verdicts = qt.judge(qubits=133, cnot_error=2.5e-3, as_of=datetime.date(2026, 11, 24))
+    outcomes = {v.instrument: v.outcome for v in verdicts}
+    assert {i for i, o in outcomes.items() if o == "not_met"} == {"us-ear", "eu-dual-use", "gb-4a506", "de-aw", "ca-ecl", "jp-fefta"}
+    assert {o for i, o in outcomes.items() if i not in ("cn-dual-use", "gb-pl9014")} == {"not_met", "not_verified"}
+    assert (outcomes["cn-dual-use"], outcomes["gb-pl9014"]) == ("no_entry", "not_in_force")
     verdict = qt.judge(qubits=133, cnot_error=9e-4, low=8e-4, high=1.1e-3, rules=["us-ear"], as_of=datetime.date(2026, 1, 1))[0]
     assert (verdict.outcome, verdict.entry, verdict.as_of) == ("undetermined", "4A906.a.2", "2026-01-01")
     assert qt.judge(qubits=133, cnot_error=9e-4, low=8e-4, high=1.1e-3, rules=["us-ear"], confidence=0.6)[0].outcome == "met"
@@ -235,8 +245,8 @@ def test_a_bad_data_sheet_is_an_input_error(change):
 
 
 def test_a_device_is_judged_by_its_own_calibration():
-    n, error, _, verdicts = workflow.judge_device("aer:tiny-5", as_of=datetime.date(2026, 1, 1))
+    found = assess_device("aer:tiny-5", as_of=datetime.date(2026, 1, 1))
     with open_backend("aer:tiny-5") as backend:
-        assert (n, error) == (5, pytest.approx(backend.device.edge_error.mean()))
-    assert verdicts[0].interpretation.gate == "native"
-    assert verdicts[0].outcome == "not_met"
+        assert (found.reported.connected, found.reported.mean) == (5, pytest.approx(backend.device.edge_error.mean()))
+    first = found.verdicts.verdicts[0]
+    assert (first.interpretation.gate, first.interpretation.estimate, first.outcome) == ("native", "reported", "not_met")

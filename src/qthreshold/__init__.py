@@ -7,11 +7,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from qthreshold.assess import judge
     from qthreshold.device import Device
     from qthreshold.errors import BackendError, InputError, QThresholdError, StoreError
     from qthreshold.identity import Interval
     from qthreshold.verdict import Verdict
-    from qthreshold.workflow import RunResult, judge, run
+    from qthreshold.workflow import RunResult, run
 
 __all__ = ["BackendError", "Device", "InputError", "Interval", "QThresholdError", "RunResult", "StoreError", "Verdict", "judge", "run"]
 __version__ = "0.1.0"
@@ -25,7 +26,7 @@ _HOME = {
     "RunResult": "workflow",
     "StoreError": "errors",
     "Verdict": "verdict",
-    "judge": "workflow",
+    "judge": "assess",
     "run": "workflow",
 }
 

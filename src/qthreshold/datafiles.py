@@ -6,7 +6,7 @@ Errors name the file, the line, the field and what is accepted.
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +15,7 @@ import pydantic
 
 from qthreshold.errors import InputError
 
-__all__ = ["load_named", "load_toml", "names_in", "near_matches", "read_bytes", "resolved", "shipped"]
+__all__ = ["load_named", "load_toml", "located", "names_in", "near_matches", "parse_toml", "read_bytes", "resolved", "shipped"]
 
 M = TypeVar("M", bound=pydantic.BaseModel)
 
@@ -96,8 +96,23 @@ def load_toml(path: Path, model: type[M], kind: str) -> M:
     Raises:
         InputError: The file cannot be read, is not TOML, or breaks the schema; the first fault is named with its line.
     """
+    return parse_toml(read_bytes(path, f"{kind} file"), path, model, kind)
+
+
+def parse_toml(content: bytes, path: Path, model: type[M], kind: str) -> M:
+    """Check the content of one TOML file.
+
+    Args:
+        content: Bytes of the file.
+        path: Where it lies, for messages.
+        model: Schema to check against.
+        kind: Word for messages, such as ``recipe``.
+
+    Raises:
+        InputError: It is not TOML, or breaks the schema; the first fault is named with its line.
+    """
     try:
-        text = read_bytes(path, f"{kind} file").decode()
+        text = content.decode()
     except UnicodeDecodeError as error:
         raise InputError(f"cannot read {kind} file {path}: {error}") from None
     try:
@@ -110,6 +125,12 @@ def load_toml(path: Path, model: type[M], kind: str) -> M:
         raise InputError(_explain(path, text, error)) from None
 
 
+def located(path: Path, text: str, place: Sequence[str | int], complaint: str) -> str:
+    """A message about one place in a TOML file: file, line, field, complaint."""
+    names = [str(part) for part in place]
+    return f"{path}, line {_line_of(text, names)}: {'.'.join(names) or 'file'}: {complaint}"
+
+
 def _explain(path: Path, text: str, error: pydantic.ValidationError) -> str:
     faults = error.errors(include_url=False)
     # a value that fits none of several forms is reported once per form: say each distinct complaint about that place
@@ -120,8 +141,8 @@ def _explain(path: Path, text: str, error: pydantic.ValidationError) -> str:
     given = first.get("input")
     shown = "" if first["type"] == "missing" or isinstance(given, Mapping) else f", got {given!r}"[:80]
     more = f" (and {len(faults) - len(same)} more)" if len(faults) > len(same) else ""
-    where = ".".join(names) or "file"
-    return f"{path}, line {_line_of(text, names)}: {where}: {complaint}{shown}{more}"
+    inside = getattr(first.get("ctx", {}).get("error"), "place", ())  # a fault of a whole table that names the field to change
+    return located(path, text, [*names, *inside], f"{complaint}{shown}{more}")
 
 
 def _plain_words(message: str) -> str:
@@ -136,23 +157,108 @@ def _is_form(part: int | str) -> bool:
     return part in {"float", "int", "str", "bool"} or part.startswith("constrained-") or "[" in part or not (part.islower() or part.isupper())
 
 
-def _line_of(text: str, names: list[str]) -> int:
-    """Line of the deepest field of a dotted place that the text shows; 1 if none."""
-    table: list[str] = []
-    count: dict[str, int] = {}
+def _line_of(text: str, names: Sequence[str]) -> int:
+    """Line of the deepest field on the way to a place that the text shows; 1 if none."""
     best, depth = 1, 0
-    for number, line in enumerate(text.splitlines(), 1):
-        if match := re.match(r"\s*(\[\[?)\s*([^\[\],]+?)\s*\]\]?\s*(#.*)?$", line):
-            table = [part.strip("\"' ") for part in match[2].split(".")]
-            if match[1] == "[[":
-                key = ".".join(table)
-                table.append(str(count.get(key, 0)))
-                count[key] = count.get(key, 0) + 1
-            place = table
-        elif match := re.match(r"\s*([\w\"'.-]+)\s*=", line):
-            place = table + [part.strip("\"'") for part in match[1].split(".")]
-        else:
-            continue
-        if len(place) > depth and names[: len(place)] == place:
-            best, depth = number, len(place)
+    for place, line in _places(text):
+        if len(place) > depth and tuple(names[: len(place)]) == place:
+            best, depth = line, len(place)
     return best
+
+
+_TOKEN = re.compile(
+    r'"""(?:\\.|[^\\])*?"""+|\'\'\'.*?\'\'\'+|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|\n|[\[\]{},=]|[^\s\[\]{},=#"\']+|#[^\n]*|[^\S\n]+', re.DOTALL
+)
+
+
+class _Tokens:
+    """Tokens of a TOML text that is known to be valid, without blanks and comments, and their lines."""
+
+    def __init__(self, text: str) -> None:
+        self.found: list[tuple[str, int]] = []
+        line = 1
+        for match in _TOKEN.finditer(text):
+            token = match[0]
+            if token == "\n" or not (token.isspace() or token.startswith("#")):
+                self.found.append((token, line))
+            line += token.count("\n")
+        self.at = 0
+
+    def peek(self) -> str:
+        return self.found[self.at][0] if self.at < len(self.found) else ""
+
+    def line(self) -> int:
+        return self.found[min(self.at, len(self.found) - 1)][1]
+
+    def take(self) -> str:
+        token = self.peek()
+        self.at += 1
+        return token
+
+    def skip(self, *tokens: str) -> None:
+        while self.peek() in tokens:
+            self.at += 1
+
+    def key(self, end: str) -> list[str]:
+        """The parts of a dotted key, up to and with the token that ends it."""
+        parts: list[str] = []
+        while (token := self.take()) not in (end, ""):
+            parts += [token[1:-1]] if token[0] in "\"'" else [p for p in token.split(".") if p]
+        return parts
+
+
+def _places(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Tables, fields and elements of lists in a valid TOML text, each with its line."""
+    tokens = _Tokens(text)
+    table: tuple[str, ...] = ()
+    last: dict[tuple[str, ...], int] = {}  # of each array of tables, the one that is being written
+    while True:
+        tokens.skip("\n")
+        if not tokens.peek():
+            return
+        line = tokens.line()
+        if tokens.peek() != "[":
+            yield from _field(tokens, table, "=")
+            continue
+        tokens.take()
+        several = tokens.peek() == "["
+        tokens.skip("[")
+        parts = tokens.key("]")
+        tokens.skip("]")
+        table = ()
+        for part in parts[:-1]:
+            table += (part,)
+            table += (str(last[table]),) if table in last else ()
+        table += (parts[-1],)
+        if several:
+            yield table, line
+            last[table] = last.get(table, -1) + 1
+            table += (str(last[table]),)
+        yield table, line
+
+
+def _field(tokens: _Tokens, table: tuple[str, ...], end: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    line = tokens.line()
+    parts = tokens.key(end)
+    for depth in range(1, len(parts) + 1):
+        yield (*table, *parts[:depth]), line
+    yield from _value(tokens, (*table, *parts))
+
+
+def _value(tokens: _Tokens, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
+    opening = tokens.take()
+    if opening not in ("[", "{"):
+        while tokens.peek() not in ("\n", ",", "]", "}", ""):  # a date and a time with a blank between
+            tokens.take()
+        return
+    closing, number = "]" if opening == "[" else "}", 0
+    tokens.skip("\n", ",")
+    while tokens.peek() not in (closing, ""):
+        if opening == "[":
+            yield (*place, str(number)), tokens.line()
+            yield from _value(tokens, (*place, str(number)))
+            number += 1
+        else:
+            yield from _field(tokens, place, "=")
+        tokens.skip("\n", ",")
+    tokens.take()

@@ -20,12 +20,39 @@ from qthreshold.numerics.graphs import largest_components
 from qthreshold.numerics.intervals import mean_of_finite_set, normal_half_width, quantile_interval, satterthwaite
 from qthreshold.recipe import Criteria
 
-__all__ = ["DeviceMetrics", "make_metrics"]
+__all__ = ["CRITERIA", "DeviceDraws", "DeviceMetrics", "draw_device", "make_metrics"]
 
 Real = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+CRITERIA = ("one_qubit_error", "readout_error", "cnot_error")
+"""Criteria of a working qubit, in the order of ``DeviceMetrics.criteria_met``; the last is that of its best pair."""
+
 _DRAWS = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceDraws:
+    """Joint draws of what every measured qubit and pair may be; row 0 is the best estimate itself.
+
+    Attributes:
+        pair: C-NOT error of each measured pair, ``(D, M)``; NaN where the fit failed.
+        pair_up: Whether the pair meets the criterion, ``(D, M)``; False where the fit failed.
+        one_qubit_up, readout_up: Whether each measured qubit meets the criterion, ``(D, Q)``; True where nothing was measured for it.
+        pair_failed, qubit_failed: What was measured but could not be fitted, ``(M,)`` and ``(Q,)``.
+    """
+
+    pair: Real
+    pair_up: Bools
+    one_qubit_up: Bools
+    readout_up: Bools
+    pair_failed: Bools
+    qubit_failed: Bools
+
+    @property
+    def up(self) -> Bools:
+        """Whether each measured qubit meets its own criteria, ``(D, Q)``."""
+        return self.one_qubit_up & self.readout_up
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -37,6 +64,7 @@ class DeviceMetrics(Record):
         estimate: What the C-NOT errors are: ``interleaved``, or ``upper`` estimates.
         connected: How the number of connected working qubits is known: ``measured``, or ``stated`` by the maker.
         works: Probability that each qubit works, ``(n,)``.
+        criteria_met: Probability that each qubit meets each of :data:`CRITERIA`, ``(n, 3)``; 1 for a criterion that was not measured.
         qubit_reason: Why a qubit is not counted, empty where it is.
         members: Qubits of the counted component (best estimate), ``(n_connected,)``; where the number is stated, all measured ones.
         member_edges: Rows of ``device.edges`` that the mean runs over.
@@ -51,11 +79,12 @@ class DeviceMetrics(Record):
         draw_qubits_if: How many qubits would be connected and working if every failed fit hid a qubit or pair that works, ``(D,)``.
     """
 
-    schema: ClassVar[str] = "qthreshold/metrics/2"
+    schema: ClassVar[str] = "qthreshold/metrics/3"
     fits_id: str
     estimate: str
     connected: str
     works: Real
+    criteria_met: Real
     qubit_reason: tuple[str, ...]
     members: npt.NDArray[np.int64]
     member_edges: npt.NDArray[np.int64]
@@ -91,21 +120,15 @@ def make_metrics(
     """
     n, level = len(fits.qubits), fits.level
     edges = np.searchsorted(fits.qubits, device.edges[fits.edges])  # as rows of fits.qubits: what was not measured takes no memory
-    up, reason = _qubit_draws(device, fits, criteria, rng)
-    # One chi-square for a whole draw, with the freedom of the mean: then the draws of the mean agree with its interval. One
-    # for each pair would widen them by the variance dof / (dof - 2) of Student's t, however many pairs there are.
-    known = np.isfinite(fits.cnot_error)
-    freedom = satterthwaite(fits.cnot_error[known] ** 2, fits.cnot_dof[known])
-    pair = _draw(fits.cnot[:, 0], fits.cnot_error, freedom, rng)
-    pair[0] = fits.cnot[:, 0]  # draw 0 is the best estimate itself
-    pair_up = pair <= criteria.cnot_error  # NaN: not known to work
+    draws, reason = draw_device(fits, criteria, rng), _qubit_reasons(device, fits, criteria)
+    pair, pair_up, up = draws.pair, draws.pair_up, draws.up
     alive = pair_up & up[:, edges[:, 0]] & up[:, edges[:, 1]]
     paired = _touched(alive, edges, n)
     works = up & paired
     if connected is None:
         member = largest_components(n, edges, works, alive) if n else works
         count = member.sum(axis=1)
-        count_if = _count_if_all_work(fits, edges, up, pair_up) if n else count
+        count_if = _count_if_all_work(draws, edges) if n else count
     else:
         member, alive = np.ones_like(works), np.broadcast_to(np.isfinite(fits.cnot[:, 0]), alive.shape)
         count = count_if = np.full(_DRAWS, connected)
@@ -126,7 +149,9 @@ def make_metrics(
     extremes = rows[np.argsort(fits.cnot[rows, 0])] if rows.size else rows
     return DeviceMetrics(
         fits_id=fits.id, estimate=fits.estimate, connected="measured" if connected is None else "stated",
-        works=_at(fits.qubits, works[1:].mean(axis=0), device.n_qubits), qubit_reason=tuple(reason), members=members,
+        works=_at(fits.qubits, works[1:].mean(axis=0), device.n_qubits),
+        criteria_met=_at(fits.qubits, _shares(draws.one_qubit_up, draws.readout_up, paired), device.n_qubits),
+        qubit_reason=tuple(reason), members=members,
         member_edges=fits.edges[rows], unmeasured_edges=missing, failed_edges=failed,
         failed_shift=failed / (rows.size + failed) * (criteria.cnot_error - best) if failed and rows.size else 0.0,
         working_qubits=_count_interval(works.sum(axis=1), level),
@@ -140,39 +165,59 @@ def make_metrics(
     )  # fmt: skip
 
 
-def _draw(best: Real, error: Real, dof: Real, rng: np.random.Generator) -> Real:
-    """Draws of estimates, shape ``(D, ...)``: Student t around each, with its standard error."""
-    shape = (_DRAWS, *best.shape)
-    normal = rng.standard_normal(shape)
-    finite = np.where(np.isfinite(dof) & (dof < 1e6), dof, 1e6)
-    return best + error * normal / np.sqrt(rng.chisquare(finite, shape if np.ndim(dof) else (_DRAWS, 1)) / finite)
+def draw_device(fits: FittedErrors, criteria: Criteria, rng: np.random.Generator, draws: int = _DRAWS) -> DeviceDraws:
+    """What every measured qubit and pair may be, given its estimate and standard error.
 
-
-def _qubit_draws(device: Device, fits: FittedErrors, criteria: Criteria, rng: np.random.Generator) -> tuple[Bools, list[str]]:
-    """Whether each measured qubit meets its own criteria, ``(D, Q)`` with the best estimate first, and why each qubit does not."""
-    reason = [r if s in ("absent", "faulty") else "" for s, r in zip(device.qubit_status, device.qubit_reason, strict=True)]
-    one = _draw(fits.one_qubit[:, 0], fits.one_qubit_error, fits.one_qubit_dof, rng)
-    one[0] = fits.one_qubit[:, 0]
+    Args:
+        fits: The estimates.
+        criteria: What counts as working.
+        rng: Source of randomness.
+        draws: Rows, the best estimate among them.
+    """
+    one = _draw(fits.one_qubit[:, 0], fits.one_qubit_error, fits.one_qubit_dof, rng, draws)
     spread = (fits.readout[:, 2] - fits.readout[:, 1]) / (2 * normal_half_width(fits.level))
-    read = fits.readout[:, 0] + spread * rng.standard_normal((_DRAWS, len(fits.qubits)))
+    read = fits.readout[:, 0] + spread * rng.standard_normal((draws, len(fits.qubits)))
     read[0] = fits.readout[:, 0]
     unknown_one = np.array([s == NOT_MEASURED for s in fits.qubit_status], dtype=bool)
     unknown_read = np.isnan(fits.readout[:, 0])  # a share of counts cannot fail to be estimated, only lack counts
-    up = (unknown_one | (one <= criteria.one_qubit_error)) & (unknown_read | (read <= criteria.readout_error))
+    # One chi-square for a whole draw, with the freedom of the mean: then the draws of the mean agree with its interval. One
+    # for each pair would widen them by the variance dof / (dof - 2) of Student's t, however many pairs there are.
+    known = np.isfinite(fits.cnot_error)
+    pair = _draw(fits.cnot[:, 0], fits.cnot_error, satterthwaite(fits.cnot_error[known] ** 2, fits.cnot_dof[known]), rng, draws)
+    return DeviceDraws(
+        pair=pair, pair_up=pair <= criteria.cnot_error, one_qubit_up=unknown_one | (one <= criteria.one_qubit_error),
+        readout_up=unknown_read | (read <= criteria.readout_error),
+        pair_failed=np.isin(fits.edge_status, REJECTED), qubit_failed=np.isin(fits.qubit_status, REJECTED),
+    )  # fmt: skip
+
+
+def _draw(best: Real, error: Real, dof: Real, rng: np.random.Generator, draws: int) -> Real:
+    """Draws of estimates, shape ``(D, ...)``: Student t around each, with its standard error; the estimate itself first."""
+    shape = (draws, *best.shape)
+    normal = rng.standard_normal(shape)
+    finite = np.where(np.isfinite(dof) & (dof < 1e6), dof, 1e6)
+    out = best + error * normal / np.sqrt(rng.chisquare(finite, shape if np.ndim(dof) else (draws, 1)) / finite)
+    out[0] = best
+    return out
+
+
+def _qubit_reasons(device: Device, fits: FittedErrors, criteria: Criteria) -> list[str]:
+    """Why each qubit does not meet its own criteria; empty where it does."""
+    reason = [r if s in ("absent", "faulty") else "" for s, r in zip(device.qubit_status, device.qubit_reason, strict=True)]
     for i, q in enumerate(fits.qubits.tolist()):
-        if np.isnan(one[0, i]) and not unknown_one[i]:
+        one, read = fits.one_qubit[i, 0], fits.readout[i, 0]
+        if np.isnan(one) and fits.qubit_status[i] != NOT_MEASURED:
             reason[q] = f"one-qubit RB failed: {fits.qubit_reason[i]}"
-        elif one[0, i] > criteria.one_qubit_error:
-            reason[q] = f"one-qubit error {one[0, i]:.2g} above the criterion {criteria.one_qubit_error:g}"
-        elif read[0, i] > criteria.readout_error:
-            reason[q] = f"readout error {read[0, i]:.2g} above the criterion {criteria.readout_error:g}"
-    return up, reason
+        elif one > criteria.one_qubit_error:
+            reason[q] = f"one-qubit error {one:.2g} above the criterion {criteria.one_qubit_error:g}"
+        elif read > criteria.readout_error:
+            reason[q] = f"readout error {read:.2g} above the criterion {criteria.readout_error:g}"
+    return reason
 
 
-def _count_if_all_work(fits: FittedErrors, edges: npt.NDArray[np.int64], up: Bools, pair_up: Bools) -> npt.NDArray[np.int64]:
+def _count_if_all_work(draws: DeviceDraws, edges: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Connected working qubits of each draw, ``(D,)``, if whatever could not be fitted worked."""
-    pair_failed, qubit_failed = (np.isin(status, REJECTED) for status in (fits.edge_status, fits.qubit_status))
-    up, pair_up = up | qubit_failed, pair_up | pair_failed
+    up, pair_up = draws.up | draws.qubit_failed, draws.pair_up | draws.pair_failed
     alive = pair_up & up[:, edges[:, 0]] & up[:, edges[:, 1]]
     return np.asarray(largest_components(up.shape[1], edges, up & _touched(alive, edges, up.shape[1]), alive).sum(axis=1))
 
@@ -186,9 +231,14 @@ def _touched(alive: Bools, edges: npt.NDArray[np.int64], n: int) -> Bools:
     return out
 
 
+def _shares(*held: Bools) -> Real:
+    """How often each criterion is met by each qubit, ``(Q, 3)``, the best estimate left out."""
+    return np.stack([h[1:].mean(axis=0) for h in held], axis=1)
+
+
 def _at(rows: npt.NDArray[np.int64], values: Real, size: int) -> Real:
     """Values at their rows, 0 elsewhere."""
-    out = np.zeros(size)
+    out = np.zeros((size, *values.shape[1:]))
     out[rows] = values
     return out
 

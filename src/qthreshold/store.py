@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import struct
 import zipfile
 import zlib
@@ -29,8 +30,8 @@ R = TypeVar("R", bound=Record)
 
 _MANIFEST = "manifest.json"
 _INPUTS = ("run.json", "device.json", "truth.json", "plan.npz", "decays.csv")  # written once; nothing else in the directory can restore them
-_WRITTEN_ONCE = (*_INPUTS, "tickets/", "counts/")
-_DERIVED = ("decays.npz", "fits.npz", "metrics.json", "verdict.json")  # follow from the rest, so an older version of one is made again
+_WRITTEN_ONCE = (*_INPUTS, "rules/", "tickets/", "counts/")
+_DERIVED = ("decays.npz", "fits.npz", "metrics.json", "frontier.npz", "verdict.json")  # an older version of one is made again
 # what reading a damaged npz or JSON file can raise: zipfile, zlib, numpy and our own envelope each have their ways
 _DAMAGE = (
     ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, RuntimeError, OverflowError, MemoryError,
@@ -61,7 +62,7 @@ class RunDirectory:
             if not all(_left_by_planning(p) for p in held):
                 raise RunExistsError(f"{path} is not empty; name a new directory")
             for leftover in held:
-                leftover.unlink()
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
             path.mkdir(parents=True, exist_ok=True)
         return cls(path)
 
@@ -301,7 +302,7 @@ def _left_by_planning(path: Path) -> bool:
     """Whether a file is what a run leaves behind that was killed before ``run.json`` was there to make it resumable."""
     if path.name.startswith(".") and path.name.endswith(".tmp"):
         return path.is_file()
-    if path.name in ("plan.npz", "decays.csv"):
+    if path.name in ("plan.npz", "decays.csv", "rules"):
         return (path.parent / _MANIFEST).is_file()
     return path.name in ("device.json", "truth.json", _MANIFEST) and b'"schema": "qthreshold/' in path.read_bytes()[:200]
 

@@ -29,7 +29,7 @@ from qthreshold.device import UNSTATED_GATE, Device, build_device
 from qthreshold.errors import InputError
 from qthreshold.identity import Record
 from qthreshold.plan import Plan, plan_without_circuits
-from qthreshold.recipe import Recipe
+from qthreshold.recipe import Criteria, Recipe
 
 __all__ = ["COLUMNS", "HIGHEST_QUBIT", "Curves", "SurvivalTable", "parse_survival", "survival_decays", "survival_device", "survival_plan"]
 
@@ -232,9 +232,9 @@ def survival_device(table: SurvivalTable, name: str, file: str) -> Device:
     )  # fmt: skip
 
 
-def survival_plan(table: SurvivalTable, device: Device) -> Plan:
+def survival_plan(table: SurvivalTable, device: Device, criteria: Criteria) -> Plan:
     """A plan of the table's targets and lengths, without circuits: they were run elsewhere."""
-    return plan_without_circuits(device, _RECIPE, table.one_qubit.lengths, table.two_qubit.lengths)
+    return plan_without_circuits(device, _RECIPE.model_copy(update={"criteria": criteria}), table.one_qubit.lengths, table.two_qubit.lengths)
 
 
 def survival_decays(table: SurvivalTable, plan: Plan) -> DecayTable:

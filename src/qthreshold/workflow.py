@@ -1,7 +1,7 @@
 """The job from start to end: plan, submit, collect, analyse, judge, report, each on a run directory.
 
 Every stage reads its inputs from the directory and writes its output there, so any stage can be repeated alone, and a
-run that was interrupted goes on where it stopped. The clock is read only here.
+run that was interrupted goes on where it stopped.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qthreshold import rulebook
-from qthreshold import verdict as verdicts
+from qthreshold.assess import Assessment, assess, changed_criteria, checked_confidence
 from qthreshold.backends import open_backend
 from qthreshold.backends.base import Backend
 from qthreshold.backends.noise import Truth
@@ -31,30 +31,31 @@ from qthreshold.datafiles import load_named, read_bytes
 from qthreshold.decays import DecayTable, make_decays
 from qthreshold.device import Device
 from qthreshold.errors import InputError, StoreError
+from qthreshold.evidence import run_evidence
 from qthreshold.fits import FittedErrors, make_fits
+from qthreshold.frontier import Frontier, make_frontier
 from qthreshold.identity import Record, content_id
+from qthreshold.interpretation import Interpretation
 from qthreshold.metrics import DeviceMetrics, make_metrics
 from qthreshold.numerics.graphs import largest_components
 from qthreshold.plan import Plan, PlanCost, make_plan, plan_cost, seed_rng
-from qthreshold.recipe import Recipe
+from qthreshold.recipe import Criteria, Recipe
 from qthreshold.report.summary import make_summary
-from qthreshold.rulebook import Interpretation
 from qthreshold.store import RunDirectory
 from qthreshold.survival import HIGHEST_QUBIT, SurvivalTable, parse_survival, survival_decays, survival_device, survival_plan
 from qthreshold.ticket import Ticket, make_tickets
-from qthreshold.verdict import Verdict, Verdicts
+from qthreshold.verdict import Verdicts
 
 __all__ = [
-    "DEFAULT_BACKEND", "DEFAULT_RECIPE", "RunResult", "analyse", "collect", "default_directory", "ingest", "judge", "judge_device", "judge_run",
-    "load_recipe", "load_result", "make_run", "measured_elsewhere", "read_header", "report", "resume", "run", "software_versions", "submit",
+    "DEFAULT_BACKEND", "DEFAULT_RECIPE", "RunResult", "analyse", "assess_run", "collect", "default_directory", "ingest", "judge_run", "load_recipe",
+    "load_result", "make_run", "measured_elsewhere", "read_header", "report", "resume", "run", "software_versions", "submit",
 ]  # fmt: skip
 
 DEFAULT_BACKEND = "aer:heron-133"
 DEFAULT_RECIPE = "default"
 
 _TABLE = "decays:"  # in place of a backend spec in the header of a run whose survival counts were measured elsewhere; its file follows
-_UNSTATED = Interpretation(context="unstated", estimate="unstated", connected="unstated")  # of numbers on a data sheet
-_METRICS_STREAM = 3  # spawn key of the draws behind the metrics; 0 to 2 belong to plan and simulation
+_METRICS_STREAM, _FRONTIER_STREAM = 3, 4  # spawn keys of the draws behind metrics and frontier; 0 to 2 belong to plan and simulation
 
 
 R = TypeVar("R", bound=Record)
@@ -91,6 +92,7 @@ class RunResult:
     decays: DecayTable
     fits: FittedErrors
     metrics: DeviceMetrics
+    frontier: Frontier
     verdicts: Verdicts
     truth: Truth | None
     header: dict[str, Any]
@@ -104,8 +106,8 @@ class RunResult:
     def summary(self) -> dict[str, Any]:
         """The summary, as in ``summary.json`` (schema ``qthreshold/summary/1``)."""
         return make_summary(
-            header=self.header, device=self.device, plan=self.plan, fits=self.fits, metrics=self.metrics, verdicts=self.verdicts,
-            truth=self.truth, cost=self.cost, seconds=self.seconds,
+            header=self.header, device=self.device, plan=self.plan, fits=self.fits, metrics=self.metrics, frontier=self.frontier,
+            verdicts=self.verdicts, truth=self.truth, cost=self.cost, seconds=self.seconds,
         )  # fmt: skip
 
 
@@ -116,13 +118,14 @@ def software_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{n: importlib.metadata.version(n) for n in names}}
 
 
-def load_recipe(spec: str) -> Recipe:
-    """A shipped recipe by name, or a user's by path.
+def load_recipe(spec: str, criteria: Mapping[str, float] | None = None) -> Recipe:
+    """A shipped recipe by name, or a user's by path; ``criteria`` for a working qubit take the place of the recipe's.
 
     Raises:
-        InputError: It does not exist or is not valid.
+        InputError: It does not exist or is not valid, or a criterion is not.
     """
-    return load_named("circuits", spec, Recipe, "recipe")
+    recipe = load_named("circuits", spec, Recipe, "recipe")
+    return recipe.model_copy(update={"criteria": changed_criteria(recipe.criteria, criteria)})
 
 
 def default_directory(backend: str, now: datetime.datetime | None = None) -> Path:
@@ -137,7 +140,7 @@ def default_directory(backend: str, now: datetime.datetime | None = None) -> Pat
 
 def make_run(
     out: Path, *, backend: Backend, recipe: Recipe, seed: int, confidence: float = 0.95,
-    rules: Sequence[str] | None = None, as_of: datetime.date | None = None,
+    rules: Sequence[str] | None = None, as_of: datetime.date | None = None, rules_dir: Path | None = None,
 ) -> RunDirectory:  # fmt: skip
     """Plan a run and write it to a new directory.
 
@@ -149,13 +152,14 @@ def make_run(
         confidence: Level of all intervals and of the verdicts, between 0.5 and 1.
         rules: Ids of the instruments; all by default.
         as_of: Day to judge on; today by default.
+        rules_dir: Directory with rule files of your own, beside the shipped ones; those used are kept in the run.
 
     Raises:
         InputError: The confidence or a rule is not valid.
         RunExistsError: The directory holds something.
     """
     started = time.monotonic()
-    terms = _Terms.checked(confidence, rules, as_of)
+    terms = _Terms.checked(confidence, rules, as_of, rules_dir)
     if seed < 0:
         raise InputError(f"the seed must not be negative, got {seed}")
     device = backend.device
@@ -169,6 +173,7 @@ def make_run(
     if truth is not None:
         _write(directory, "truth.json", truth)
     _write(directory, "plan.npz", plan)
+    _keep_own_rules(directory, terms.rules, rules_dir)
     _write_header(directory, plan, terms, backend=backend.spec, backend_state=backend.state)
     _took(directory, "plan", started)
     return directory
@@ -184,10 +189,17 @@ class _Terms:
     as_of: datetime.date
 
     @classmethod
-    def checked(cls, confidence: float, rules: Sequence[str] | None, as_of: datetime.date | None) -> "_Terms":
+    def checked(cls, confidence: float, rules: Sequence[str] | None, as_of: datetime.date | None, rules_dir: Path | None) -> "_Terms":
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-        chosen = rulebook.load_instruments(list(rules) if rules is not None else None)
-        return cls(created_at=now, confidence=_checked_confidence(confidence), rules=[i.id for i in chosen], as_of=as_of or now.date())
+        chosen = rulebook.load_instruments(list(rules) if rules is not None else None, rules_dir)
+        return cls(created_at=now, confidence=checked_confidence(confidence), rules=[i.id for i in chosen], as_of=as_of or now.date())
+
+
+def _keep_own_rules(directory: RunDirectory, rules: Sequence[str], rules_dir: Path | None) -> None:
+    """Copy the rule files that are not shipped into the run, so that it can be judged anywhere."""
+    if rules_dir is not None:
+        for rule in sorted(set(rules) - set(rulebook.rule_ids())):
+            directory.write_file(f"rules/{rule}.toml", read_bytes(rules_dir / f"{rule}.toml", "rule file"))
 
 
 def _write_header(directory: RunDirectory, plan: Plan, terms: _Terms, **origin: Any) -> None:
@@ -201,7 +213,8 @@ def _write_header(directory: RunDirectory, plan: Plan, terms: _Terms, **origin: 
 
 def ingest(
     out: Path, decays: Path, *, name: str | None = None, connected: int | None = None, confidence: float = 0.95,
-    rules: Sequence[str] | None = None, as_of: datetime.date | None = None,
+    rules: Sequence[str] | None = None, as_of: datetime.date | None = None, rules_dir: Path | None = None,
+    criteria: Mapping[str, float] | None = None,
 ) -> RunResult:  # fmt: skip
     """A finished run from a table of survival counts that were measured elsewhere, by standard RB.
 
@@ -217,22 +230,25 @@ def ingest(
         confidence: Level of all intervals and of the verdicts, between 0.5 and 1.
         rules: Ids of the instruments; all by default.
         as_of: Day to judge on; today by default.
+        rules_dir: Directory with rule files of your own, beside the shipped ones.
+        criteria: What counts as working, where it differs from the defaults of :class:`.recipe.Criteria`.
 
     Raises:
         InputError: The table, the confidence, a rule or the number of qubits cannot be used.
         RunExistsError: The directory holds something.
     """
     started = time.monotonic()
-    terms = _Terms.checked(confidence, rules, as_of)
+    terms, limits = _Terms.checked(confidence, rules, as_of, rules_dir), changed_criteria(Criteria(), criteria)
     data = read_bytes(decays, "decay table")
     table = _parse_table(data, str(decays))
     device = survival_device(table, name or decays.stem, decays.name)
     _check_connected(connected, device, decays)
-    plan = survival_plan(table, device)
+    plan = survival_plan(table, device, limits)
     directory = RunDirectory.create(out)
     _write(directory, "device.json", device)
     _write(directory, "plan.npz", plan)
     directory.write_file("decays.csv", data)
+    _keep_own_rules(directory, terms.rules, rules_dir)
     _write_header(directory, plan, terms, backend=f"{_TABLE}{decays.name}", backend_state=hashlib.sha256(data).hexdigest(), connected=connected)
     _took(directory, "ingest", started)
     analyse(directory)
@@ -266,12 +282,6 @@ def measured_elsewhere(directory: RunDirectory) -> bool:
 
 def _is_table(header: Mapping[str, Any]) -> bool:
     return bool(header["backend"].startswith(_TABLE))
-
-
-def _checked_confidence(confidence: float) -> float:
-    if not 0.5 <= confidence < 1:
-        raise InputError(f"the confidence must be at least 0.5 and below 1, got {confidence:g}")
-    return confidence
 
 
 def _took(directory: RunDirectory, stage: str, started: float, *, add: bool = False) -> None:
@@ -384,7 +394,7 @@ def _same_state(directory: RunDirectory, header: Mapping[str, Any], planned: Dev
 
 
 def analyse(directory: RunDirectory) -> None:
-    """Counts, or a decay table, to decays, fits and metrics. Offline, and the same every time.
+    """Counts, or a decay table, to decays, fits, metrics and frontier. Offline, and the same every time.
 
     Raises:
         StoreError: Counts are missing, or the table was changed.
@@ -393,13 +403,20 @@ def analyse(directory: RunDirectory) -> None:
     header, device, plan = _read(directory)
     decays = _table_decays(directory, header, plan) if _is_table(header) else _counted_decays(directory, device, plan)
     fits = make_fits(decays, header["confidence"])
-    rng, criteria = seed_rng(plan.seed, _METRICS_STREAM), plan.parsed_recipe().criteria
-    metrics = make_metrics(device, fits, criteria, rng, connected=header.get("connected"))
+    metrics, frontier = _device_metrics(header, device, plan, decays, fits, plan.parsed_recipe().criteria)
     with _working_on(directory):
         _write(directory, "decays.npz", decays)
         _write(directory, "fits.npz", fits)
         _write(directory, "metrics.json", metrics)
+        _write(directory, "frontier.npz", frontier)
         _took(directory, "analyse", started)
+
+
+def _device_metrics(
+    header: Mapping[str, Any], device: Device, plan: Plan, decays: DecayTable, fits: FittedErrors, criteria: Criteria
+) -> tuple[DeviceMetrics, Frontier]:  # fmt: skip
+    metrics = make_metrics(device, fits, criteria, seed_rng(plan.seed, _METRICS_STREAM), connected=header.get("connected"))
+    return metrics, make_frontier(device, decays, fits, metrics, criteria, seed_rng(plan.seed, _FRONTIER_STREAM))
 
 
 def _table_decays(directory: RunDirectory, header: Mapping[str, Any], plan: Plan) -> DecayTable:
@@ -421,41 +438,59 @@ def _counted_decays(directory: RunDirectory, device: Device, plan: Plan) -> Deca
     return make_decays(plan, device, counts)
 
 
-def judge_run(
-    directory: RunDirectory, *, rules: Sequence[str] | None = None, as_of: datetime.date | None = None, confidence: float | None = None
-) -> Verdicts:
-    """Verdicts from the metrics; by default with the rules, the day and the confidence of the run's start.
-
-    Only these are written to the directory: other rules, another day or confidence is a question, not a part of the run.
+def judge_run(directory: RunDirectory) -> Assessment:
+    """Judge a run by the rules, the day and the confidence of its start, and write the verdicts to the directory.
 
     Raises:
-        InputError: A rule does not exist, or the confidence is out of range.
         StoreError: The run has not been analysed.
     """
     started = time.monotonic()
-    header, _, plan = _read(directory)
-    metrics = _analysed(directory, plan)[2]
-    instruments = rulebook.load_instruments(list(rules if rules is not None else header["rules"]))
-    day = as_of or datetime.date.fromisoformat(header["as_of"])
-    level = _checked_confidence(header["confidence"] if confidence is None else confidence)
-    default = Interpretation(context=plan.context, gate=plan.block, estimate=metrics.estimate, connected=metrics.connected)
-    evidence = verdicts.measured_evidence(metrics, default, level)
-    result = Verdicts(
-        metrics_id=metrics.id,
-        verdicts=tuple(verdicts.judge(i, evidence, day) for i in instruments),
-        disagreements=tuple(verdicts.find_disagreements(instruments, metrics, default, day, level)),
-    )
-    if rules is None and as_of is None and confidence is None:
-        with _working_on(directory):
-            _write(directory, "verdict.json", result)
-            _took(directory, "judge", started)
+    result = assess_run(directory)
+    with _working_on(directory):
+        _write(directory, "verdict.json", result.verdicts)
+        _took(directory, "judge", started)
     return result
 
 
-def _analysed(directory: RunDirectory, plan: Plan) -> tuple[DecayTable, FittedErrors, DeviceMetrics]:
+def assess_run(
+    directory: RunDirectory, *, rules: Sequence[str] | None = None, as_of: datetime.date | None = None, confidence: float | None = None,
+    rules_dir: Path | None = None, criteria: Mapping[str, float] | None = None,
+) -> Assessment:  # fmt: skip
+    """Judge a run, by default as it was started; nothing is written.
+
+    Args:
+        directory: The run.
+        rules: Ids of the instruments.
+        as_of: Day to judge on.
+        confidence: Level at which to decide.
+        rules_dir: Directory with rule files of your own, for ``rules``; those of the run's start are in the run.
+        criteria: Criteria for a working qubit to take the place of the recipe's.
+
+    Raises:
+        InputError: A rule or a criterion does not exist, or the confidence is out of range.
+        StoreError: The run has not been analysed.
+    """
+    header, device, plan = _read(directory)
+    decays, fits, metrics, frontier = _analysed(directory, plan)
+    if criteria:
+        wanted = changed_criteria(plan.parsed_recipe().criteria, criteria)
+        metrics, frontier = _device_metrics(header, device, plan, decays, fits, wanted)
+    kept = directory.path / "rules" if directory.has("rules") else None
+    own = kept if rules is None else rules_dir or kept
+    instruments = rulebook.load_instruments(list(rules if rules is not None else header["rules"]), own)
+    level = checked_confidence(header["confidence"] if confidence is None else confidence)
+    default = Interpretation(context=plan.context, gate=plan.block, estimate=metrics.estimate, connected=metrics.connected)
+    return assess(
+        instruments, run_evidence(metrics, frontier, default, level), as_of or datetime.date.fromisoformat(header["as_of"]),
+        metrics_id=metrics.id, frontier=frontier, executions=plan_cost(plan, device).executions or None,
+    )  # fmt: skip
+
+
+def _analysed(directory: RunDirectory, plan: Plan) -> tuple[DecayTable, FittedErrors, DeviceMetrics, Frontier]:
     decays = _child(directory, "decays.npz", DecayTable, plan_id=plan.id)
     fits = _child(directory, "fits.npz", FittedErrors, decays_id=decays.id)
-    return decays, fits, _child(directory, "metrics.json", DeviceMetrics, fits_id=fits.id)
+    metrics = _child(directory, "metrics.json", DeviceMetrics, fits_id=fits.id)
+    return decays, fits, metrics, _child(directory, "frontier.npz", Frontier, metrics_id=metrics.id)
 
 
 def report(directory: RunDirectory) -> RunResult:
@@ -476,9 +511,9 @@ def load_result(directory: RunDirectory) -> RunResult:
         StoreError: A stage is missing or a file is damaged.
     """
     header, device, plan = _read(directory)
-    decays, fits, metrics = _analysed(directory, plan)
+    decays, fits, metrics, frontier = _analysed(directory, plan)
     return RunResult(
-        directory=directory.path, device=device, plan=plan, decays=decays, fits=fits, metrics=metrics, header=header,
+        directory=directory.path, device=device, plan=plan, decays=decays, fits=fits, metrics=metrics, frontier=frontier, header=header,
         verdicts=_child(directory, "verdict.json", Verdicts, metrics_id=metrics.id),
         seconds=directory.read_json("timing.json") if directory.has("timing.json") else {},
         truth=directory.read_record("truth.json", Truth) if directory.has("truth.json") else None,
@@ -495,7 +530,8 @@ def resume(directory: RunDirectory, *, workers: int | None = None, watch: Watche
             collect(directory, backend, watch)
     watch.stage("analyse", 0)
     stages: tuple[tuple[Callable[[RunDirectory], object], dict[str, type[Record]]], ...] = (
-        (analyse, {"decays.npz": DecayTable, "fits.npz": FittedErrors, "metrics.json": DeviceMetrics}), (judge_run, {"verdict.json": Verdicts}),
+        (analyse, {"decays.npz": DecayTable, "fits.npz": FittedErrors, "metrics.json": DeviceMetrics, "frontier.npz": Frontier}),
+        (judge_run, {"verdict.json": Verdicts}),
     )  # fmt: skip
     again = False  # what follows from a record that was made again is made again
     for stage, records in stages:
@@ -507,7 +543,8 @@ def resume(directory: RunDirectory, *, workers: int | None = None, watch: Watche
 
 def run(
     backend: str = DEFAULT_BACKEND, recipe: str = DEFAULT_RECIPE, *, out: str | Path | None = None, seed: int = 1, confidence: float = 0.95,
-    rules: Sequence[str] | None = None, as_of: datetime.date | None = None, workers: int | None = None, watch: Watcher = SILENT,
+    rules: Sequence[str] | None = None, as_of: datetime.date | None = None, rules_dir: Path | None = None,
+    criteria: Mapping[str, float] | None = None, workers: int | None = None, watch: Watcher = SILENT,
     planned: Callable[[RunDirectory, PlanCost], None] | None = None,
 ) -> RunResult:  # fmt: skip
     """The whole job.
@@ -520,6 +557,8 @@ def run(
         confidence: Level of all intervals and of the verdicts.
         rules: Ids of the instruments; all by default.
         as_of: Day to judge on; today by default.
+        rules_dir: Directory with rule files of your own, beside the shipped ones.
+        criteria: Criteria for a working qubit to take the place of the recipe's, such as ``{"cnot_error": 0.02}``.
         workers: Worker processes for simulation; one per core by default. Results do not depend on it.
         watch: Told about progress.
         planned: Called once the plan is written, before anything runs.
@@ -532,11 +571,11 @@ def run(
         StoreError: The run directory cannot be written.
         BackendError: The device or simulator fails; the run is resumable.
     """
-    checked = load_recipe(recipe)
+    checked = load_recipe(recipe, criteria)
     with open_backend(backend, workers=workers) as opened:
         directory = make_run(
             Path(out) if out is not None else default_directory(opened.spec), backend=opened, recipe=checked, seed=seed, confidence=confidence,
-            rules=rules, as_of=as_of,
+            rules=rules, as_of=as_of, rules_dir=rules_dir,
         )  # fmt: skip
         if planned is not None:
             planned(directory, plan_cost(directory.read_record("plan.npz", Plan), opened.device))
@@ -548,55 +587,6 @@ def run(
     return report(directory)
 
 
-def judge(
-    *, qubits: int, cnot_error: float, low: float | None = None, high: float | None = None, confidence: float = 0.95,
-    rules: Sequence[str] | None = None, as_of: datetime.date | None = None,
-) -> list[Verdict]:  # fmt: skip
-    """Classify stated numbers, such as those of a data sheet; nothing is run.
-
-    Args:
-        qubits: Connected working qubits.
-        cnot_error: Mean C-NOT error, average gate infidelity.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-        confidence: Level at which to decide.
-        rules: Ids of the instruments; all by default.
-        as_of: Day to judge on; today by default.
-
-    Raises:
-        InputError: A number is out of range or a rule does not exist.
-
-    Example:
-        >>> judge(qubits=133, cnot_error=5e-4, rules=["us-ear"])[0].outcome
-        'met'
-    """
-    try:
-        evidence = verdicts.data_sheet_evidence(qubits, cnot_error, low, high, confidence, _UNSTATED)
-    except ValueError as error:
-        raise InputError(str(error)) from None
-    return _judge_all(evidence, rules, as_of)
-
-
-def judge_device(
-    spec: str, *, confidence: float = 0.95, rules: Sequence[str] | None = None, as_of: datetime.date | None = None
-) -> tuple[int, float, int, list[Verdict]]:
-    """Classify a device's own reported calibration: usable qubits that hang together, mean reported error of their pairs.
-
-    Returns:
-        Number of connected usable qubits, mean reported native-gate error, how many of their pairs report none, and the verdicts.
-    """
-    with open_backend(spec) as backend:
-        device = backend.device
-    member = _usable_component(device)
-    inside = device.usable_edges[member[device.edges[device.usable_edges]].all(axis=1)]
-    error = float(np.nanmean(device.edge_error[inside])) if np.isfinite(device.edge_error[inside]).any() else float("nan")
-    if np.isnan(error):
-        raise InputError(f"{device.name} reports no two-qubit error, so it cannot be judged without running circuits")
-    n = int(member.sum())
-    evidence = verdicts.data_sheet_evidence(n, error, None, None, _checked_confidence(confidence), _UNSTATED.replace(gate="native"))
-    return n, error, int(np.isnan(device.edge_error[inside]).sum()), _judge_all(evidence, rules, as_of)
-
-
 def _usable_component(device: Device) -> npt.NDArray[np.bool_]:
     """Members of the largest part of a device that hangs together by usable pairs, ``(n,)``."""
     up = np.zeros((1, device.n_qubits), dtype=bool)
@@ -604,8 +594,3 @@ def _usable_component(device: Device) -> npt.NDArray[np.bool_]:
     alive = np.zeros((1, len(device.edges)), dtype=bool)
     alive[0, device.usable_edges] = True
     return largest_components(device.n_qubits, device.edges, up, alive)[0]
-
-
-def _judge_all(evidence: verdicts.Evidence, rules: Sequence[str] | None, as_of: datetime.date | None) -> list[Verdict]:
-    day = as_of or datetime.datetime.now(datetime.UTC).date()
-    return [verdicts.judge(i, evidence, day) for i in rulebook.load_instruments(list(rules) if rules is not None else None)]

@@ -10,8 +10,8 @@ import pytest
 from reference.commands import PROFILE, RECIPE, Answer, command, content_of, here, plain_environment, qthreshold
 
 COMMANDS = [
-    "run", "ingest", "plan", "submit", "collect", "analyse", "judge", "report", "resume", "verify", "backends", "rules", "backends list",
-    "backends show", "rules list", "rules show",
+    "run", "ingest", "plan", "submit", "collect", "analyse", "judge", "report", "resume", "verify", "backends", "rules", "interpretations",
+    "backends list", "backends show", "rules list", "rules show", "rules diff", "rules validate", "rules schema", "interpretations show",
 ]  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def test_help_lists_every_command(call):
     answer = call("--help")
     assert (answer.code, answer.err) == (0, "")
     assert_readable(answer.out)
-    for name in COMMANDS[:12]:
+    for name in COMMANDS[:13]:
         assert re.search(rf"^  {name} +\S", answer.out, re.MULTILINE)
 
 
@@ -51,7 +51,7 @@ def test_every_command_explains_itself_in_80_columns(name, call):
         assert all(re.search(rf"^ +qthreshold {name} .*", line) for line in answer.out.splitlines() if line.strip().startswith("qthreshold "))
 
 
-@pytest.mark.parametrize("line", ["", "rules", "backends"])
+@pytest.mark.parametrize("line", ["", "rules", "backends", "interpretations"])
 def test_without_a_command_the_help_is_shown_and_the_exit_code_says_misuse(line, call):
     answer = call(line)
     assert answer.code == 2
@@ -83,12 +83,12 @@ def test_the_main_job_answers_first_and_says_where_everything_is(piped):
     assert answer.code == 0
     assert_readable(answer.out)
     assert re.match(r"tiny-5: 5 connected working qubits, mean C-NOT error \d\.\d\de-3 \(95 %: ", answer.out)
-    assert "No entry is met." in " ".join(answer.out.splitlines()[:3])
+    assert "No entry is met; " in " ".join(answer.out.splitlines()[:3])
     (run,) = (directory / "qthreshold-runs").iterdir()
     assert re.fullmatch(r"tiny-5-\d{8}-\d{6}", run.name)
     assert f"qthreshold-runs/{run.name}" in answer.out
     assert "not legal advice" in answer.out
-    contract = "device.json plan.npz tickets counts decays.npz fits.npz metrics.json verdict.json summary.json manifest.json"
+    contract = "device.json plan.npz tickets counts decays.npz fits.npz metrics.json frontier.npz verdict.json summary.json manifest.json"
     assert set(contract.split()) <= {p.name for p in run.iterdir()}
 
 
@@ -196,7 +196,7 @@ def test_a_device_is_judged_by_its_reported_calibration(call):
     assert answer.code == 0
     assert_readable(answer.out)
     assert "no circuits were run" in " ".join(answer.out.split())
-    assert len(json.loads(call("judge --device aer:tiny-5 --json").out)["verdicts"]) == 2
+    assert len(json.loads(call("judge --device aer:tiny-5 --json").out)["verdicts"]) == 17
 
 
 def test_rules_are_listed_and_shown_with_bands_and_citation(call):
@@ -208,7 +208,7 @@ def test_rules_are_listed_and_shown_with_bands_and_citation(call):
     assert_readable(shown)
     for words in ("4A906.a.1", "34 to 99", "1e-4", "4A906.a.8", "2000 or more", "no criterion", "89 FR 72926", "2024-09-06", "ecfr.gov"):
         assert words in shown
-    assert len(json.loads(call("rules list --json").out)) == 2
+    assert len(json.loads(call("rules list --json").out)) == 17
     assert json.loads(call("rules show eu-dual-use --json").out)["bands"][7]["max_error"] is None
 
 

@@ -13,6 +13,7 @@ from qthreshold.counts import Counts
 from qthreshold.decays import DecayTable
 from qthreshold.device import Device
 from qthreshold.fits import FittedErrors
+from qthreshold.frontier import Frontier
 from qthreshold.metrics import DeviceMetrics
 from qthreshold.plan import Plan
 from qthreshold.store import RunDirectory
@@ -22,7 +23,7 @@ from qthreshold.verdict import Verdicts
 HERE = Path(__file__).parent
 RECORDS = {
     "device.json": Device, "truth.json": Truth, "plan.npz": Plan, "tickets/0001.json": Ticket, "counts/0001.npz": Counts, "decays.npz": DecayTable,
-    "fits.npz": FittedErrors, "metrics.json": DeviceMetrics, "verdict.json": Verdicts,
+    "fits.npz": FittedErrors, "metrics.json": DeviceMetrics, "frontier.npz": Frontier, "verdict.json": Verdicts,
 }  # fmt: skip
 PROFILE = """\
 schema = "qthreshold/profile/1"
@@ -69,6 +70,10 @@ def main() -> None:
             record = run.read_record(name, cls)
             if isinstance(record, DeviceMetrics):
                 record = record.replace(**{d: getattr(record, d)[:20] for d in ("draw_qubits", "draw_qubits_if", "draw_mean", "draw_median")})
+            if isinstance(record, Frontier):
+                record = record.replace(draw_bound=record.draw_bound[:20], draw_bound_low=record.draw_bound_low[:20])
+            if isinstance(record, Verdicts):
+                record = record.replace(verdicts=record.verdicts[:2], alternatives=record.alternatives[:2])
             if isinstance(record, Ticket):
                 record = record.replace(backend="aer:golden.toml")
             golden.write_record(file_of(name, cls), record, software={"qthreshold": "golden"})

@@ -14,6 +14,7 @@ from qthreshold.decays import DecayTable
 from qthreshold.device import Device
 from qthreshold.errors import OutdatedError
 from qthreshold.fits import FittedErrors
+from qthreshold.frontier import Frontier
 from qthreshold.identity import parts
 from qthreshold.metrics import DeviceMetrics
 from qthreshold.plan import Plan
@@ -30,12 +31,13 @@ IDS = {
     "counts-1.npz": (Counts, "30a29a7fbabb78569d9a89a170e8cdd92b691c5655484d2220a4ee355fc74e8f"),
     "decays-2.npz": (DecayTable, "0ff74d5d53632fb63a9862afc71b10f3d970dfa013007e833487f30b51716b41"),
     "fits-2.npz": (FittedErrors, "4b7262e0b21c78b0987e0a8496246daa86d29eb55d4ce7bb416f8e0861b6b8aa"),
-    "metrics-2.json": (DeviceMetrics, "ba05e269db2998631f72417b2e75cebb10ca03bdda0ebb0afc482356d489a651"),
-    "verdicts-2.json": (Verdicts, "a58371691e2f62d02d67dbde4204b4faa3ea0e53d6368a817b9e168eba743664"),
+    "metrics-3.json": (DeviceMetrics, "5442e9b05244d6772fbcbb7f96ef0619e6e15867652e94d8eafe101d145f2f0d"),
+    "frontier-1.npz": (Frontier, "02c644b2c896baaaca9ed5485cbbb466a7d27f0e7275f1f5b6cd0a2fb70862fb"),
+    "verdicts-3.json": (Verdicts, "b567ba2f41f204ad4f3eaf021eb5d433ccb1b82026caff9b5cdd57a20975873d"),
 }  # fmt: skip
 OUTDATED = {
     "decays-1.npz": ("decays.npz", DecayTable), "fits-1.npz": ("fits.npz", FittedErrors), "metrics-1.json": ("metrics.json", DeviceMetrics),
-    "verdicts-1.json": ("verdict.json", Verdicts),
+    "metrics-2.json": ("metrics.json", DeviceMetrics), "verdicts-1.json": ("verdict.json", Verdicts), "verdicts-2.json": ("verdict.json", Verdicts),
 }  # fmt: skip
 
 
@@ -47,7 +49,10 @@ def test_a_stored_record_is_still_read_and_keeps_its_id(name, cls, known):
     assert header or arrays
 
 
-@pytest.mark.parametrize("cls", [Device, Truth, Plan, Ticket, Counts, DecayTable, FittedErrors, DeviceMetrics, Verdicts], ids=lambda c: c.__name__)
+ALL = [Device, Truth, Plan, Ticket, Counts, DecayTable, FittedErrors, DeviceMetrics, Frontier, Verdicts]
+
+
+@pytest.mark.parametrize("cls", ALL, ids=lambda c: c.__name__)
 def test_every_schema_version_has_a_golden_file(cls):
     """A new version: run ``python tests/golden/make.py`` and replace the id above.
 
@@ -62,6 +67,7 @@ def test_a_derived_record_of_an_older_version_asks_to_be_derived_again(old, tmp_
     name, cls = OUTDATED[old]
     shutil.copy(GOLDEN.path / old, tmp_path / name)
     run = RunDirectory(tmp_path)
-    with pytest.raises(OutdatedError, match=rf"{name}: schema \S+/1, .* \S+/2; run 'qthreshold analyse {tmp_path}' again, then judge"):
+    was, now = Path(old).stem.rpartition("-")[2], cls.schema.rpartition("/")[2]
+    with pytest.raises(OutdatedError, match=rf"{name}: schema \S+/{was}, .* \S+/{now}; run 'qthreshold analyse {tmp_path}' again, then judge"):
         run.read_record(name, cls)
     assert run.lacks(name, cls)

@@ -4,7 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from qthreshold.numerics.intervals import clopper_pearson, mean_of_finite_set, quantile_interval, satterthwaite, student_t
+from qthreshold.numerics.intervals import (
+    clopper_pearson,
+    mean_of_dependent,
+    mean_of_finite_set,
+    probability_above,
+    quantile_interval,
+    satterthwaite,
+    student_t,
+)
 
 level = st.floats(0.01, 0.9999)
 
@@ -132,3 +140,28 @@ def test_quantile_interval_ignores_nan_and_is_ordered(draws, level):
 def test_quantile_interval_is_equal_tailed_and_nan_when_empty():
     assert quantile_interval(np.arange(101), 0.9) == pytest.approx((50, 5, 95))
     assert np.isnan(quantile_interval([np.nan, np.nan], 0.9)).all()
+
+
+@given(st.floats(-5, 5), st.floats(1e-3, 5), st.floats(1, 1e4))
+def test_the_probability_to_lie_above_zero_is_that_of_students_t(estimate, error, dof):
+    assert probability_above(estimate, error, dof) == pytest.approx(stats.t.cdf(estimate / error, dof), abs=1e-9)
+
+
+def test_without_an_error_an_estimate_lies_above_zero_or_not():
+    assert [probability_above(e, 0.0, np.inf) for e in (-1e-12, 0.0, 1e-12, np.inf)] == [0, 1, 1, 1]
+    assert probability_above(-np.inf, 1.0, 3.0) == 0
+
+
+@pytest.mark.parametrize("correlation", [-1.0, 0.0, 0.5, 1.0])
+def test_a_mean_of_dependent_estimates_covers_at_least_its_level_whatever_the_correlation(correlation):
+    rng = np.random.default_rng(4)
+    trials, sigma, dof = 20_000, np.array([1.0, 2.0]), 8.0
+    first = rng.standard_normal(trials)
+    draws = np.stack([first, correlation * first + np.sqrt(1 - correlation**2) * rng.standard_normal(trials)]) * sigma[:, None]
+    errors = sigma[:, None] * np.sqrt(rng.chisquare(dof, trials) / dof)
+    _, low, high = mean_of_dependent(3.0 + draws, errors, np.full((2, trials), dof), 0.95).T
+    covered = ((low <= 3.0) & (high >= 3.0)).mean()
+    noise = 4 * np.sqrt(0.95 * 0.05 / trials)
+    assert covered >= 0.95 - noise
+    if correlation == 1.0:
+        assert covered <= 0.95 + noise  # exact there, too wide elsewhere

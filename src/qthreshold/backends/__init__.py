@@ -9,8 +9,9 @@ from qthreshold.errors import InputError
 
 if TYPE_CHECKING:
     from qthreshold.backends.base import Backend
+    from qthreshold.device import Device
 
-__all__ = ["KINDS", "open_backend", "split_spec"]
+__all__ = ["KINDS", "describe_device", "open_backend", "split_spec"]
 
 KINDS = {"aer": ("a device profile simulated by qiskit-aer", "qthreshold.backends.aer", "AerBackend", "heron-133")}
 """Backend kinds: what they are, module, class, and the default after the colon."""
@@ -47,3 +48,13 @@ def open_backend(spec: str, workers: int | None = None) -> "Backend":
     _, module, cls, _ = KINDS[kind]
     make: Callable[..., Backend] = getattr(importlib.import_module(module), cls)
     return make(name, workers=workers)
+
+
+def describe_device(spec: str) -> "Device":
+    """The device of a spec, without running anything on it.
+
+    Raises:
+        InputError: The kind or the device is unknown or not valid.
+    """
+    with open_backend(spec) as backend:
+        return backend.device

@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsOf",
+    "Criteria",
     "Directory",
     "Json",
     "NoProgress",
     "Progress",
     "Quiet",
     "Rules",
+    "RulesDir",
     "Workers",
     "guarded",
+    "parse_criteria",
     "parse_day",
     "parse_rules",
     "show",
@@ -35,6 +38,14 @@ Json = Annotated[bool, typer.Option("--json", help="Machine output on stdout, no
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="No progress bar.")]
 Rules = Annotated[str | None, typer.Option("--rules", metavar="ID,ID", help="Instruments to judge by; all by default.")]
+RulesDir = Annotated[
+    Path | None,
+    typer.Option("--rules-dir", metavar="DIR", envvar="QTHRESHOLD_RULES_DIR", show_envvar=True, help="Rule files of your own beside the shipped."),
+]
+Criteria = Annotated[
+    str | None,
+    typer.Option("--criteria", metavar="NAME=P,...", help="Specification of a working qubit: one_qubit_error, readout_error, cnot_error at most P."),
+]
 AsOf = Annotated[str | None, typer.Option("--as-of", metavar="YYYY-MM-DD", help="The law as of this day; today by default.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes for simulation; one per core by default.")]
 
@@ -105,8 +116,37 @@ def parse_day(text: str | None) -> datetime.date | None:
         raise InputError(f"--as-of {text!r} is not a day; write it as YYYY-MM-DD, for example 2026-01-31") from None
 
 
-def parse_rules(text: str | None) -> list[str] | None:
+def parse_criteria(text: str | None) -> dict[str, float] | None:
+    """Criteria for a working qubit from a comma-separated list such as ``cnot_error=0.02,readout_error=0.05``.
+
+    Raises:
+        InputError: A part is not a name and a number.
+    """
+    from qthreshold.errors import InputError
+
+    if text is None:
+        return None
+    out = {}
+    for part in text.split(","):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        try:
+            number = float(value)
+        except ValueError:
+            number = None
+        if not name or not equals or number is None:
+            raise InputError(f"--criteria {text!r}: {part.strip()!r} is not NAME=NUMBER, for example cnot_error=0.02")
+        if name in out:
+            raise InputError(f"--criteria {text!r} states {name} twice")
+        out[name] = number
+    return out
+
+
+def parse_rules(text: str | None, directory: Path | None = None) -> list[str] | None:
     """Rule ids from a comma-separated list.
+
+    Args:
+        text: The list.
+        directory: Rule files of the user's own, for the message.
 
     Raises:
         InputError: It names no rule.
@@ -118,7 +158,7 @@ def parse_rules(text: str | None) -> list[str] | None:
         return None
     found = [part.strip() for part in text.split(",") if part.strip()]
     if not found:
-        raise InputError(f"--rules {text!r} names no rule. Known: {', '.join(rule_ids())}")
+        raise InputError(f"--rules {text!r} names no rule. Known: {', '.join(rule_ids(directory))}")
     return found
 
 

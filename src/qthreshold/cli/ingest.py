@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from qthreshold.cli.common import AsOf, Json, Progress, Quiet, Rules, guarded, parse_day, parse_rules, show, show_json
+from qthreshold.cli.common import (
+    AsOf,
+    Criteria,
+    Json,
+    Progress,
+    Quiet,
+    Rules,
+    RulesDir,
+    guarded,
+    parse_criteria,
+    parse_day,
+    parse_rules,
+    show,
+    show_json,
+)
 from qthreshold.cli.run import Confidence
 
 __all__ = ["ingest"]
@@ -22,6 +36,8 @@ def ingest(
     confidence: Confidence = 0.95,
     rules: Rules = None,
     as_of: AsOf = None,
+    rules_dir: RulesDir = None,
+    criteria: Criteria = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -42,8 +58,9 @@ def ingest(
         from qthreshold.report.text import render
 
         summary = workflow.ingest(
-            directory, decays, name=name, connected=connected, confidence=confidence, rules=parse_rules(rules), as_of=parse_day(as_of)
-        ).summary()
+            directory, decays, name=name, connected=connected, confidence=confidence, rules=parse_rules(rules, rules_dir), as_of=parse_day(as_of),
+            rules_dir=rules_dir, criteria=parse_criteria(criteria),
+        ).summary()  # fmt: skip
         counted, working = (int(summary[key]["best"]) for key in ("connected_working_qubits", "working_qubits"))
         if connected is None and counted < working:
             hint = f"working pairs of {decays} join {counted} of {working} working qubits; if the machine joins more, state how many with --connected"

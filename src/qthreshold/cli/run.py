@@ -7,14 +7,17 @@ import typer
 
 from qthreshold.cli.common import (
     AsOf,
+    Criteria,
     Json,
     NoProgress,
     Progress,
     Quiet,
     Rules,
+    RulesDir,
     Workers,
     guarded,
     note_directory,
+    parse_criteria,
     parse_day,
     parse_rules,
     show,
@@ -51,6 +54,8 @@ def run(
     confidence: Confidence = 0.95,
     rules: Rules = None,
     as_of: AsOf = None,
+    rules_dir: RulesDir = None,
+    criteria: Criteria = None,
     workers: Workers = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -75,8 +80,8 @@ def run(
                 progress.say(f"{directory.path}: {cost_line(cost)}")
 
             result = workflow.run(
-                backend, recipe, out=out, seed=seed, confidence=confidence, rules=parse_rules(rules), as_of=parse_day(as_of), workers=workers,
-                watch=progress, planned=planned,
+                backend, recipe, out=out, seed=seed, confidence=confidence, rules=parse_rules(rules, rules_dir), as_of=parse_day(as_of),
+                rules_dir=rules_dir, criteria=parse_criteria(criteria), workers=workers, watch=progress, planned=planned,
             )  # fmt: skip
         summary: dict[str, Any] = result.summary()
         if json:

@@ -5,7 +5,24 @@ from typing import Annotated
 
 import typer
 
-from qthreshold.cli.common import AsOf, Directory, Json, NoProgress, Progress, Quiet, Rules, Workers, guarded, parse_day, parse_rules, show, show_json
+from qthreshold.cli.common import (
+    AsOf,
+    Criteria,
+    Directory,
+    Json,
+    NoProgress,
+    Progress,
+    Quiet,
+    Rules,
+    RulesDir,
+    Workers,
+    guarded,
+    parse_criteria,
+    parse_day,
+    parse_rules,
+    show,
+    show_json,
+)
 from qthreshold.cli.run import BackendSpec, Confidence, RecipeSpec, Seed, cost_line
 
 __all__ = ["analyse", "collect", "plan", "report", "resume", "submit", "verify"]
@@ -19,6 +36,8 @@ def plan(
     confidence: Confidence = 0.95,
     rules: Rules = None,
     as_of: AsOf = None,
+    rules_dir: RulesDir = None,
+    criteria: Criteria = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -37,8 +56,8 @@ def plan(
 
         with open_backend(backend) as opened:
             made = workflow.make_run(
-                directory, backend=opened, recipe=workflow.load_recipe(recipe), seed=seed, confidence=confidence, rules=parse_rules(rules),
-                as_of=parse_day(as_of),
+                directory, backend=opened, recipe=workflow.load_recipe(recipe, parse_criteria(criteria)), seed=seed, confidence=confidence,
+                rules=parse_rules(rules, rules_dir), as_of=parse_day(as_of), rules_dir=rules_dir,
             )  # fmt: skip
             planned = made.read_record("plan.npz", Plan)
             cost = plan_cost(planned, opened.device)

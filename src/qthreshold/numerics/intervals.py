@@ -15,10 +15,12 @@ from qthreshold.numerics import special
 __all__ = [
     "bootstrap_interval",
     "clopper_pearson",
+    "mean_of_dependent",
     "mean_of_finite_set",
     "normal_half_width",
     "normal_quantiles",
     "poisson_upper",
+    "probability_above",
     "quantile_interval",
     "satterthwaite",
     "student_t",
@@ -150,6 +152,34 @@ def mean_of_finite_set(
     half = float(student_t(freedom, level)) * error
     best = float(x.mean())
     return best, best - half, best + half, error
+
+
+def mean_of_dependent(values: npt.ArrayLike, errors: npt.ArrayLike, dofs: npt.ArrayLike, level: float) -> Real:
+    """Mean over the first axis of estimates that may depend on each other in any way: best, low, high, shape ``(..., 3)``.
+
+    Standard errors are averaged, as if the estimates were fully correlated: no dependence makes the mean worse than that.
+
+    Args:
+        values: Estimates, ``(H, ...)``.
+        errors: Standard errors, ``(H, ...)``.
+        dofs: Degrees of freedom behind each, ``(H, ...)``; the fewest count.
+        level: Confidence level.
+    """
+    best = np.mean(np.asarray(values, dtype=float), axis=0)
+    half = student_t(np.min(np.asarray(dofs, dtype=float), axis=0), level) * np.mean(np.asarray(errors, dtype=float), axis=0)
+    return np.stack([best, best - half, best + half], axis=-1)
+
+
+def probability_above(estimate: float, error: float, dof: float) -> float:
+    """Probability that what was estimated is 0 or more, by Student's t; 0 or 1 where the error vanishes.
+
+    Example:
+        >>> probability_above(0.0, 1.0, 5.0), probability_above(1e-9, 0.0, np.inf)
+        (0.5, 1.0)
+    """
+    if error == 0 or np.isinf(estimate):
+        return float(estimate >= 0)
+    return float(special.stdtr(min(dof, 1e9), estimate / error))
 
 
 def bootstrap_interval(best: npt.ArrayLike, draws: npt.ArrayLike, dofs: npt.ArrayLike, level: float) -> tuple[Real, Real, Real]:

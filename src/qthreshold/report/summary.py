@@ -9,19 +9,21 @@ import numpy as np
 from qthreshold.backends.noise import Truth
 from qthreshold.device import Device
 from qthreshold.fits import NOT_MEASURED, FittedErrors
+from qthreshold.frontier import Frontier
 from qthreshold.identity import Interval
-from qthreshold.metrics import DeviceMetrics
+from qthreshold.interpretation import changes, interpretation_dict
+from qthreshold.metrics import CRITERIA, DeviceMetrics
 from qthreshold.plan import Plan, PlanCost
-from qthreshold.verdict import Verdicts, interpretation_dict
+from qthreshold.verdict import Verdicts
 
-__all__ = ["SCHEMA", "make_summary"]
+__all__ = ["SCHEMA", "frontier_dict", "make_matrix", "make_summary"]
 
 SCHEMA = "qthreshold/summary/1"
 
 
 def make_summary(
-    *, header: Mapping[str, Any], device: Device, plan: Plan, fits: FittedErrors, metrics: DeviceMetrics, verdicts: Verdicts,
-    truth: Truth | None, cost: PlanCost, seconds: Mapping[str, float],
+    *, header: Mapping[str, Any], device: Device, plan: Plan, fits: FittedErrors, metrics: DeviceMetrics, frontier: Frontier,
+    verdicts: Verdicts, truth: Truth | None, cost: PlanCost, seconds: Mapping[str, float],
 ) -> dict[str, Any]:  # fmt: skip
     """Everything a script needs, as plain JSON values; numbers that do not exist are null.
 
@@ -31,6 +33,7 @@ def make_summary(
         plan: The plan.
         fits: Error rates.
         metrics: Device metrics.
+        frontier: Best connected sub-registers.
         verdicts: Verdicts, the default interpretation first.
         truth: True errors where the backend knows its noise.
         cost: What the plan costs.
@@ -54,6 +57,7 @@ def make_summary(
         "working_qubits": metrics.working_qubits.as_dict(),
         "connected_working_qubits": metrics.connected_working_qubits.as_dict(),
         "connected": metrics.connected,
+        "criteria": plan.parsed_recipe().criteria.model_dump(),
         "cnot_error": {
             "estimate": metrics.estimate,
             "mean": metrics.mean.as_dict(), "median": metrics.median.as_dict(), "best": metrics.best.as_dict(), "worst": metrics.worst.as_dict(),
@@ -65,10 +69,34 @@ def make_summary(
         },
         "verdicts": [v.as_dict() for v in verdicts.verdicts],
         "disagreements": [v.as_dict() for v in verdicts.disagreements],
+        "matrix": make_matrix(verdicts),
+        "frontier": frontier_dict(frontier),
         "cost": {
             "circuits": cost.circuits, "executions": cost.executions, "estimated_qpu_seconds": round(cost.estimated_seconds, 3),
             "actual_qpu_seconds": None, "wall_seconds": dict(seconds),
         },
+    }  # fmt: skip
+
+
+def make_matrix(verdicts: Verdicts) -> list[dict[str, Any]]:
+    """Every reading that the data allow, the default first: what is changed, and the outcome of each instrument that gives a verdict."""
+    if not verdicts.verdicts:
+        return []
+    default = verdicts.verdicts[0].interpretation
+    rows: dict[str, dict[str, Any]] = {}
+    for v in (*(v for v in verdicts.verdicts if v.position is not None), *verdicts.alternatives):
+        i = v.interpretation
+        row = rows.setdefault(i.id, {"changes": changes(i, default), "interpretation": interpretation_dict(i), "outcomes": {}})
+        row["outcomes"][v.instrument] = {"outcome": v.outcome, "entry": v.entry, "probability_met": v.probability_met}
+    return list(rows.values())
+
+
+def frontier_dict(frontier: Frontier) -> dict[str, Any]:
+    """The frontier as lists over sizes. ``picked`` is biased low by the picking, ``cnot_error`` is not; ``bound`` belongs to ``picked``."""
+    low, best, high = frontier.cross[:, [1, 0, 2]].T.tolist()
+    return {
+        "reason": frontier.reason or None, "sizes": frontier.sizes.tolist(), "picked": frontier.picked.tolist(), "bound": frontier.bound.tolist(),
+        "cnot_error": {"low": low, "best": best, "high": high, "level": frontier.level},
     }  # fmt: skip
 
 
@@ -89,6 +117,7 @@ def _qubits(device: Device, fits: FittedErrors, metrics: DeviceMetrics) -> list[
         status = device.qubit_status[q] if i is None else fits.qubit_status[i] if metrics.works[q] >= 0.5 else "not_working"
         out.append({
             "qubit": q, "works": round(float(metrics.works[q]), 6),
+            **{f"meets_{name}": round(float(p), 6) for name, p in zip(CRITERIA, metrics.criteria_met[q], strict=True)},
             "readout_error": _interval(fits.readout[i], fits.level) if i is not None else _nothing(fits.level),
             "one_qubit_error": _interval(fits.one_qubit[i], fits.level) if i is not None else _nothing(fits.level),
             "status": status, "reason": metrics.qubit_reason[q] or (fits.qubit_reason[i] if i is not None else "") or None,

@@ -11,13 +11,18 @@ from rich.text import Text
 
 from qthreshold.device import UNSTATED_GATE
 from qthreshold.numerics.decay import REJECTED
+from qthreshold.rulebook import short
 
-__all__ = ["answer", "number", "render", "span", "verdict_table"]
+__all__ = [
+    "answer", "disagreement_lines", "frontier_table", "matrix_table", "number", "render", "reported_line", "span", "verdict_table",
+    "what_if_table",
+]  # fmt: skip
 
 _WORDS = {
     "met": "met", "not_met": "not met", "undetermined": "undetermined", "not_verified": "not verified", "no_entry": "no entry",
     "not_in_force": "not in force",
 }  # fmt: skip
+_SILENT = (("not_verified", "No verdict, not verified"), ("not_in_force", "No verdict, not in force"), ("no_entry", "No verdict, no entry"))
 _NAMED = 3  # how many qubits or pairs that share a reason are named
 _STYLE = {"met": "bold red", "not_met": "green", "undetermined": "bold yellow"}
 
@@ -53,7 +58,7 @@ def answer(summary: dict[str, Any]) -> str:
     n = int(summary["connected_working_qubits"]["best"] or 0)
     mean = summary["cnot_error"]["mean"]
     level = f"{100 * mean['level']:g} %"
-    size = f"{n} connected working qubit{'s' if n != 1 else ''}{_stated(summary)}"
+    size = f"{n} connected working qubit{'s' if n != 1 else ''}{_stated(summary) or _spread(summary['connected_working_qubits'])}"
     kind = "upper estimate of the mean C-NOT error" if _is_upper(summary) else "mean C-NOT error"
     error = f"{kind} {number(mean['best'])} ({level}: {number(mean['low'])} to {number(mean['high'])})"
     if mean["best"] is None:
@@ -62,6 +67,14 @@ def answer(summary: dict[str, Any]) -> str:
     failed = summary["cnot_error"]["failed_edges"]
     caveat = f" {failed} pair{'s' if failed > 1 else ''} could not be fitted and {'are' if failed > 1 else 'is'} not in it." if failed else ""
     return f"{summary['device']['name']}: {size}, {error}.{caveat} {_outcomes(summary['verdicts'], by)}"
+
+
+def _spread(count: dict[str, float | None]) -> str:
+    """The interval of a number of qubits, where it is not certain."""
+    low, high, level = count["low"], count["high"], count["level"]
+    if low == high or low is None or high is None or level is None:
+        return ""
+    return f" ({100 * level:g} %: {low:.0f} to {high:.0f})"
 
 
 def _is_upper(summary: dict[str, Any]) -> bool:
@@ -75,15 +88,28 @@ def _stated(summary: dict[str, Any]) -> str:
 def _outcomes(verdicts: Sequence[dict[str, Any]], by: str) -> str:
     met = [f"{v['entry']} ({v['jurisdiction']})" for v in verdicts if v["outcome"] == "met"]
     open_ = [f"{v['entry']} ({v['jurisdiction']})" for v in verdicts if v["outcome"] == "undetermined"]
-    missed = [v for v in verdicts if v["outcome"] == "not_met"]
+    missed = [v["jurisdiction"] for v in verdicts if v["outcome"] == "not_met"]
     out = []
     if met:
         out.append(f"Met: {', '.join(met)}.")
     if open_:
         out.append(f"Cannot tell yet: {', '.join(open_)}.")
-    if missed:
-        out.append(f"No entry is met{by}." if len(missed) == len(verdicts) else f"Not met{by}: {', '.join(v['jurisdiction'] for v in missed)}.")
+    silent = len(verdicts) - len(met) - len(open_) - len(missed)
+    if missed and (met or open_):
+        out.append(f"Not met{by}: {', '.join(missed)}.")
+    elif missed:
+        out.append(f"No entry is met{by}{f'; {silent} of {len(verdicts)} instruments give no verdict' if silent else ''}.")
     return " ".join(out) or "No instrument gives a verdict."
+
+
+def _joined(names: Sequence[str]) -> str:
+    """Names in a sentence.
+
+    Example:
+        >>> _joined(["France"]), _joined(["France", "Italy", "Japan"])
+        ('France', 'France, Italy and Japan')
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _table(*columns: str, right: Iterable[int] = ()) -> Table:
@@ -93,14 +119,161 @@ def _table(*columns: str, right: Iterable[int] = ()) -> Table:
     return table
 
 
-def verdict_table(verdicts: Sequence[dict[str, Any]]) -> Table:
-    """One row per instrument: outcome, probability, and why."""
-    table = _table("law", "outcome", "P(met)", "why", right=[2])
-    for v in verdicts:
-        p = v["probability_met"]
-        outcome = Text(_WORDS[v["outcome"]], style=_STYLE.get(v["outcome"], ""))
-        table.add_row(v["jurisdiction"], outcome, "-" if p is None else _percent(p), v["reason"])
-    return table
+def verdict_table(verdicts: Sequence[dict[str, Any]]) -> RenderableType:
+    """Instruments that give a verdict, one row each, why below; then those that give none, and why."""
+    decided = [v for v in verdicts if v["distance"] is not None]
+    out: list[RenderableType] = []
+    if decided:
+        table = _table("law", "entry", "outcome", "P(met)", right=[3])
+        for v in decided:
+            p = v["probability_met"]
+            entry = v["entry"] or v["distance"]["entry"] or "-"
+            outcome = Text(_WORDS[v["outcome"]], style=_STYLE.get(v["outcome"], ""))
+            table.add_row(v["jurisdiction"], entry, outcome, "-" if p is None else _percent(p))
+        out.append(table)
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for v in decided:
+        groups.setdefault(_alike(v), []).append(v)
+    for same in groups.values():
+        also = f" The same bands: {_joined([v['jurisdiction'] for v in same[1:]])}." if len(same) > 1 else ""
+        out.append(Text(f"{same[0]['jurisdiction']}: {same[0]['reason']}.{also}"))
+    return Group(*out, *_without_verdict(verdicts))
+
+
+def _alike(v: dict[str, Any]) -> str:
+    """Equal for instruments that say the same of a device, whatever they call their entries."""
+    distance = {k: w for k, w in v["distance"].items() if k not in ("entry", "step_entry")}
+    return repr((v["outcome"], v["probability_met"], sorted(distance.items())))
+
+
+def _without_verdict(verdicts: Sequence[dict[str, Any]]) -> list[Text]:
+    """One line for each kind of instrument that gives no verdict; the whole reason where there is only one of a kind."""
+    out = []
+    for outcome, words in _SILENT:
+        found = [v for v in verdicts if v["outcome"] == outcome]
+        if len(found) == 1:
+            out.append(Text(f"{found[0]['jurisdiction']} ({found[0]['instrument']}): {found[0]['reason']}."))
+        elif found:
+            out.append(Text(f"{words}: {', '.join(v['jurisdiction'] for v in found)}; see 'qthreshold rules show ID'."))
+    return out
+
+
+def reported_line(device: dict[str, Any]) -> Text:
+    """What a device says of itself, in a sentence."""
+    error, silent = device["two_qubit_error"], device["pairs_without_error"]
+    text = (
+        f"{device['name']} ({device['source']}) reports (no circuits were run, nothing was measured): {device['connected_working_qubits']} connected working qubits of"
+        f" {device['n_qubits']}, two-qubit gate error of {device['pairs']} pairs mean {number(error['mean'])}, median {number(error['median'])}."
+    )
+    return Text(text + (f" {silent} pairs report no error and are left out." if silent else ""), style="bold")
+
+
+def matrix_table(matrix: Sequence[dict[str, Any]], jurisdictions: dict[str, str]) -> RenderableType:
+    """Readings in rows, instruments in columns; instruments that agree in every reading share a column.
+
+    Args:
+        matrix: As in ``summary.json``.
+        jurisdictions: Name of each instrument's jurisdiction.
+    """
+    if not matrix:
+        return Text("No instrument gives a verdict, under any reading.")
+    columns: dict[tuple[str, ...], list[str]] = {}
+    for rule in matrix[0]["outcomes"]:
+        columns.setdefault(tuple(row["outcomes"][rule]["outcome"] for row in matrix), []).append(jurisdictions[rule])
+    names = [_joined(c) for c in columns.values()]
+    table = _table("read with", *(names if len(names) > 1 else ["outcome"]))
+    for k, row in enumerate(matrix):
+        outcomes = [column[k] for column in columns]
+        cells = [Text(_WORDS[o], style=_STYLE.get(o, "")) for o in outcomes]
+        table.add_row(", ".join(f"{n} {_words(v)}" for n, v in row["changes"].items()) or "the usual choices", *cells)
+    default = matrix[0]["interpretation"]
+    usual = Text(f"Usual: {', '.join(f'{k} {_words(v)}' for k, v in default.items())}.")
+    return Group(table, usual, *([Text(f"Outcome in: {names[0]}.")] if len(names) == 1 else []))
+
+
+def _words(value: str) -> str:
+    return value.replace("_", " ")
+
+
+def frontier_table(frontier: dict[str, Any], sizes: Iterable[int]) -> RenderableType:
+    """The best connected parts of some sizes: estimate, and what is proven of all.
+
+    Args:
+        frontier: As in ``summary.json``, with ``registers`` (qubits of a size) where they are to be named.
+        sizes: Sizes to show, as far as there are any.
+    """
+    if frontier["reason"]:
+        return Text(f"Best connected parts: not known; {frontier['reason']}.")
+    row = {k: i for i, k in enumerate(frontier["sizes"])}
+    shown = sorted({k for k in (*sizes, frontier["sizes"][-1]) if k in row})
+    error = frontier["cnot_error"]
+    table = _table("best connected part", "C-NOT error", "as picked", "proven bound", "gap", right=[0, 2, 3, 4])
+    for k in shown:
+        i = row[k]
+        best, bound = frontier["picked"][i], frontier["bound"][i]
+        interval = {name: error[name][i] for name in ("low", "best", "high")}
+        gap = "0" if best - bound <= 1e-9 * abs(best) else f"{100 * (best - bound) / bound:.2g} %" if bound > 0 else "-"
+        estimate = number(interval["best"]) if interval["low"] == interval["high"] else span(interval)
+        table.add_row(f"{k} qubits", estimate, number(best), number(bound), gap)
+    lines = [Text(f"{k} qubits: {_ranges(frontier['registers'][str(k)])}") for k in shown if str(k) in frontier.get("registers", {})]
+    return Group(table, *lines)
+
+
+def _ranges(qubits: Sequence[int]) -> str:
+    """Numbers, runs of three and more as ranges.
+
+    Example:
+        >>> _ranges([0, 1, 2, 3, 7, 9, 10])
+        '0-3, 7, 9, 10'
+    """
+    runs: list[list[int]] = []
+    for q in qubits:
+        if runs and q == runs[-1][-1] + 1:
+            runs[-1].append(q)
+        else:
+            runs.append([q])
+    return ", ".join(f"{r[0]}-{r[-1]}" if len(r) > 2 else ", ".join(map(str, r)) for r in runs)
+
+
+def what_if_table(what_ifs: Sequence[dict[str, Any]]) -> RenderableType:
+    """What each band would take; instruments with the same bands share a table."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for w in what_ifs:
+        groups.setdefault(repr([{k: v for k, v in b.items() if k != "entry"} for b in w["bands"]]), []).append(w)
+    return Group(*(part for same in groups.values() for part in _what_if(same)))
+
+
+def _what_if(same: Sequence[dict[str, Any]]) -> list[RenderableType]:
+    first = same[0]
+    table = _table("band", "qubits", "C-NOT error at most", "it would take", right=[2])
+    for b in first["bands"]:
+        qubits = f"{b['min_qubits']} and more" if b["max_qubits"] is None else f"{b['min_qubits']} to {b['max_qubits'] - 1}"
+        table.add_row(b["entry"], qubits, "no criterion" if b["max_error"] is None else short(b["max_error"]), _effort(b))
+    n, error = first["qubits"], first["cnot_error"]
+    out: list[RenderableType] = [Text(f"What it would take ({_joined([w['jurisdiction'] for w in same])}):", style="bold"), table]
+    limit = first["limit_at_this_count"]
+    if limit is not None:
+        out.append(Text(f"At {n} qubits a band is met with an error of {short(limit)} or less."))
+    if error is not None:
+        caught = [f"{a} and more" if b is None else f"{a} to {b}" for a, b in first["counts_caught"]]
+        out.append(Text(f"An error of {number(error)} meets a band with {' or '.join(caught)} qubits." if caught else "No count meets a band."))
+    if first["times_shots"] is not None:
+        total = f" ({first['executions']:,} executions)" if first["executions"] is not None else ""
+        out.append(Text(f"About {first['times_shots']:,} times the shots would settle the verdict{total}, if the estimate is right."))
+    if first["open_because"]:
+        out.append(Text(f"Open: {first['open_because']}."))
+    return out
+
+
+def _effort(band: dict[str, Any]) -> str:
+    """What one band would take, in words."""
+    if band["met"]:
+        return "met"
+    more, factor = band["more_qubits"], band["error_factor"]
+    parts = [f"{abs(more)} {'more' if more > 0 else 'fewer'} qubit{'s' if abs(more) > 1 else ''}"] if more else []
+    if factor is not None:
+        parts.append(f"an error {1 / factor:.3g} times smaller" if factor > 0 else "no error at all")
+    return " and ".join(parts) or "met if the error is known"
 
 
 def _percent(p: float) -> str:
@@ -204,16 +377,26 @@ def _troubles(s: dict[str, Any], rows: int) -> Table | None:
     return table
 
 
-def _disagreements(s: dict[str, Any]) -> list[Text]:
-    """One line for each other reading of the law that comes out differently."""
-    default = s["cnot_error"]["interpretation"]
+def disagreement_lines(disagreements: Sequence[dict[str, Any]], default: dict[str, str]) -> list[Text]:
+    """One line for each other reading of the law that comes out differently.
+
+    Args:
+        disagreements: Verdicts, as in ``summary.json``.
+        default: The usual interpretation.
+    """
+    doubt = "an upper estimate; the C-NOT error itself may be lower"
+    worst = doubt if default["estimate"] == "upper" else "the worst case of the protocol reaches across a limit"
+    why = {"systematics included": worst}
     groups: dict[tuple[str, str], list[str]] = {}
-    for v in s["disagreements"]:
-        change = ", ".join(f"{k} {w.replace('_', ' ')}" for k, w in v["interpretation"].items() if default.get(k) != w)
+    for v in disagreements:
+        changed = {k: w for k, w in v["interpretation"].items() if default.get(k) != w}
+        change = ", ".join(f"{k} {_words(w)}" for k, w in changed.items())
+        if changed.get("register") == "any_subregister":
+            why[change] = v["reason"]
         groups.setdefault((change, _WORDS[v["outcome"]]), []).append(v["jurisdiction"])
-    doubt = "an upper estimate; the C-NOT error itself may be lower" if _is_upper(s) else "the worst case of the protocol reaches across a limit"
-    why = {"systematics included": f": {doubt}"}
-    return [Text(f"Read with {c}: {o} ({', '.join(where)}){why.get(c, '')}.", style="yellow") for (c, o), where in groups.items()]
+    return [
+        Text(f"Read with {c}: {o} ({_joined(where)}){f': {why[c]}' if c in why else ''}.", style="yellow") for (c, o), where in groups.items()
+    ]  # fmt: skip
 
 
 def render(summary: dict[str, Any], directory: str, *, worst: int = 5) -> RenderableType:
@@ -227,6 +410,5 @@ def render(summary: dict[str, Any], directory: str, *, worst: int = 5) -> Render
     as_of = summary["verdicts"][0]["as_of"] if summary["verdicts"] else "-"
     tables = [verdict_table(summary["verdicts"]), _device_table(summary), _worst_pairs(summary, worst), _troubles(summary, 8)]
     end = f"Law as of {as_of}. Evidence, not legal advice. Everything is in {directory} (summary.json)."
-    return Group(
-        Text(answer(summary), style="bold"), *_disagreements(summary), *(t for t in tables if t is not None), *_footnotes(summary), Text(end)
-    )
+    differently = disagreement_lines(summary["disagreements"], summary["cnot_error"]["interpretation"]) if summary["disagreements"] else []
+    return Group(Text(answer(summary), style="bold"), *differently, *(t for t in tables if t is not None), *_footnotes(summary), Text(end))

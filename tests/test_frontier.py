@@ -1,0 +1,138 @@
+"""Best connected parts of a measured device: halves that pick and halves that estimate, doubt, failed fits, and when there are none."""
+
+import numpy as np
+import pytest
+
+from qthreshold.fits import make_fits
+from qthreshold.frontier import make_frontier, reported_frontier
+from qthreshold.metrics import make_metrics
+from qthreshold.recipe import Criteria
+from reference.devices import device_of
+from reference.frontier import frontier as brute_force
+from reference.survival import table_of
+
+GRID = [(4 * r + c, 4 * r + c + 1) for r in range(3) for c in range(3)] + [(4 * r + c, 4 * r + c + 4) for r in range(2) for c in range(4)]
+DEVICE = device_of(GRID, "cz", 12)
+TRUTH = 2e-3 * np.random.default_rng(1).lognormal(0, 0.5, len(DEVICE.edges))
+
+
+def made(decays, *, device=DEVICE, seed=3, criteria=None, connected=None, change=None):
+    rng, criteria = np.random.default_rng(seed), criteria or Criteria()
+    fits = make_fits(decays, 0.95)
+    fits = fits if change is None else change(fits)
+    metrics = make_metrics(device, fits, criteria, rng, connected=connected)
+    return make_frontier(device, decays, fits, metrics, criteria, rng), fits, metrics
+
+
+@pytest.fixture(scope="module")
+def decays():
+    return table_of(DEVICE, TRUTH, np.random.default_rng(2))
+
+
+@pytest.fixture(scope="module")
+def frontier(decays):
+    return made(decays)[0]
+
+
+def test_every_size_has_the_best_part_by_the_estimates(frontier, decays):
+    wanted = brute_force(12, GRID_SORTED, make_fits(decays, 0.95).cnot[:, 0].tolist())
+    assert frontier.reason == ""
+    assert frontier.sizes.tolist() == list(range(2, 13))
+    np.testing.assert_allclose(frontier.picked, [wanted[k] for k in frontier.sizes.tolist()])
+    np.testing.assert_allclose(frontier.picked, frontier.bound)
+    for k in frontier.sizes.tolist():
+        assert len(frontier.qubits_of(k)) == k
+
+
+GRID_SORTED = DEVICE.edges.tolist()
+
+
+def test_each_half_picks_by_its_own_sequences_and_is_estimated_by_the_others(frontier, decays):
+    for half, (mine, other) in enumerate(((0, 1), (1, 0))):
+        errors = [make_fits(take(decays, h), 0.95) for h in (mine, other)]
+        wanted = brute_force(12, GRID_SORTED, errors[0].cnot[:, 0].tolist())
+        np.testing.assert_allclose(frontier.picked_half[half], [wanted[k] for k in frontier.sizes.tolist()])
+        whole = errors[1].cnot[:, 0].mean()  # of all twelve qubits there is one part only
+        assert frontier.estimate[half, -1] == pytest.approx(whole)
+        assert frontier.standard_error[half, -1] == pytest.approx(np.sqrt((errors[1].cnot_error**2).sum()) / len(DEVICE.edges))
+
+
+def take(decays, half):
+    fields = ("two_qubit_survived", "two_qubit_shots", "two_qubit_expected")
+    return decays.replace(**{f: getattr(decays, f)[..., half::2] for f in fields})
+
+
+def test_both_halves_together_are_their_mean(frontier):
+    np.testing.assert_allclose(frontier.cross[:, 0], frontier.estimate.mean(axis=0))
+    assert (frontier.cross[:, 1] < frontier.cross[:, 0]).all()
+    half = (frontier.cross[:, 2] - frontier.cross[:, 1]) / 2
+    assert (half > 1.96 * frontier.standard_error.mean(axis=0)).all()
+
+
+def test_bounds_of_draws_lie_about_those_of_the_estimates_and_below(frontier):
+    at = frontier.draw_bound[:, frontier.sizes]
+    assert at.shape == (1000, 11)
+    assert np.isinf(frontier.draw_bound[:, :2]).all()
+    assert (np.median(at, axis=0) <= frontier.bound * 1.05).all()
+    low = frontier.draw_bound_low[:, frontier.sizes]
+    assert (low <= at + 1e-15).all()  # the lower end of the worst case of the protocol
+
+
+def test_a_pair_that_could_not_be_fitted_is_bad_in_a_part_and_good_in_a_bound(decays):
+    lost = 5
+
+    def fail(fits):
+        cnot, error = fits.cnot.copy(), fits.cnot_error.copy()
+        cnot[lost], error[lost] = np.nan, np.nan
+        status = tuple("poor_fit" if e == lost else s for e, s in enumerate(fits.edge_status))
+        return fits.replace(cnot=cnot, cnot_error=error, edge_status=status)
+
+    whole, _, metrics = made(decays, change=fail)
+    assert metrics.failed_edges == 1
+    halves = [np.delete(make_fits(take(decays, h), 0.95).cnot[:, 0], lost) for h in (1, 0)]
+    for half, others in enumerate(halves):
+        assert whole.estimate[half, -1] == pytest.approx((others.sum() + Criteria().cnot_error) / len(DEVICE.edges))
+    assert (whole.draw_bound[:, 2] <= 0).mean() > 0.99  # the pair alone may be free of errors
+
+
+def test_doubt_about_a_qubit_is_summed_over_the_part(decays):
+    fits = make_fits(decays, 0.95)
+    readout = fits.readout.copy()
+    readout[3] = [0.2, 0.19, 0.21]  # at the criterion: it works or not, as likely as not
+    frontier, _, metrics = made(decays, change=lambda f: f.replace(readout=readout))
+    assert metrics.works[3] == pytest.approx(0.5, abs=0.05)
+    inside = [k for k in frontier.sizes.tolist() if 3 in frontier.qubits_of(k)]
+    assert frontier.doubt[0, -1] == pytest.approx((1 - metrics.works[metrics.members]).sum())
+    assert 12 in inside or metrics.members.size == 11
+
+
+@pytest.mark.parametrize(("why", "words"), [("stated", "is stated"), ("lots", "3 of 17 pairs were not measured"), ("dead", "no working pair")])
+def test_where_the_best_parts_cannot_be_known_it_is_said_why(why, words, decays):
+    if why == "stated":
+        found = made(decays, connected=40)[0]
+    elif why == "dead":
+        found = made(decays, criteria=Criteria(cnot_error=1e-9))[0]
+    else:
+        some = {f: getattr(decays, f)[:, 3:] for f in ("two_qubit_survived", "two_qubit_shots", "two_qubit_expected")}
+        found = made(decays.replace(edges=decays.edges[3:], **some))[0]
+    assert words in found.reason
+    assert found.sizes.size == found.cross.size == found.draw_bound.size == 0
+    with pytest.raises(ValueError, match="no register of 5 qubits"):
+        found.qubits_of(5)
+
+
+def test_two_sequences_a_length_are_enough(decays):
+    few = decays.replace(**{f: getattr(decays, f)[..., :2] for f in ("two_qubit_survived", "two_qubit_shots", "two_qubit_expected")})
+    frontier = made(few)[0]
+    assert np.isfinite(frontier.cross).all()
+    assert np.isfinite(frontier.draw_bound[:, 2:]).all()
+
+
+def test_reported_errors_are_taken_as_they_are():
+    frontier = reported_frontier(12, DEVICE.edges, TRUTH, 0.95)
+    np.testing.assert_array_equal(frontier.cross[:, 0], frontier.picked)
+    np.testing.assert_array_equal(frontier.cross[:, 1], frontier.cross[:, 2])
+    np.testing.assert_array_equal(frontier.draw_bound[0, frontier.sizes], frontier.bound)
+    silent = TRUTH.copy()
+    silent[2] = np.nan
+    assert "1 of 17 pairs report no error" in reported_frontier(12, DEVICE.edges, silent, 0.95).reason
