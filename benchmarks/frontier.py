@@ -52,6 +52,8 @@ def main() -> None:
     show("heavy-hex 133", load_profile("heron-133").topology, range(3), 1000)
     show("grid 7 x 15", Topology(kind="grid", rows=7, columns=15), range(3), 1000)
     show("grid 10 x 10", Topology(kind="grid", rows=10, columns=10), range(2), 1000)
+    show("all to all 56", Topology(kind="all-to-all", qubits=56), range(1), 1000)
+    show("heavy-hex 433", Topology(kind="heavy-hex", rows=13, columns=27), range(1), 200)
     if not options.skip_large:
         show("grid 45 x 45", Topology(kind="grid", rows=45, columns=45), range(1), 200)
 

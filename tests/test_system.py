@@ -111,8 +111,9 @@ def test_any_frequency_of_the_band_counts_and_one_end_may_be_enough_to_tell(low,
 @pytest.mark.parametrize(
     ("points", "holds"),
     [([(0.1, 600e-6)], True), ([(0.1, 599e-6)], False), ([(0.02, 30e-6)], None), ([(0.12, 700e-6)], None), ([(0.12, 500e-6)], False),
-     ([(0.05, 600e-6)], True), ([(0.02, 30e-6), (0.1, 650e-6)], True), ([(0.12, 700e-6), (0.02, 10e-6)], None), ([(0.02, 30e-6), (0.2, 590e-6)], False),
-     ([], None), ([(4.2, 1.0)], None), ([(math.nextafter(0.1, 1), 600e-6)], None), ([(math.nextafter(0.1, 0), 599e-6)], None), ([(0.1, 0.0)], False)],
+     ([(0.05, 600e-6)], True), ([(0.02, 30e-6), (0.1, 650e-6)], True), ([(0.12, 700e-6), (0.02, 10e-6)], None), ([], None),
+     ([(0.02, 30e-6), (0.2, 590e-6)], False), ([(4.2, 1.0)], None), ([(math.nextafter(0.1, 1), 600e-6)], None),
+     ([(math.nextafter(0.1, 0), 599e-6)], None), ([(0.1, 0.0)], False)],
 )  # fmt: skip
 def test_a_point_tells_of_the_power_at_another_temperature_only_as_far_as_power_rises_with_it(points, holds):
     thing = {"cooling": [{"temperature_k": t, "power_w": p} for t, p in points], "continuous_hours": 100}

@@ -162,7 +162,7 @@ def test_unknown_systematics_never_give_a_firm_verdict():
         ({"until": Days.parse("2025-12-31")}, DAY, "not_in_force", "superseded after 2025-12-31"),
         ({"standing": "secondary"}, DAY, "not_verified", "secondary sources"),
         ({"bands": []}, DAY, "no_entry", "no entry"),
-        ({"bands": [], "standing": "none"}, DAY, "no_entry", "no entry"),
+        ({"bands": [], "standing": "none"}, DAY, "not_verified", "nothing usable was read"),
         ({"standing": "secondary", "bands": []}, DAY, "not_verified", "secondary sources"),
         ({"standing": "secondary"}, datetime.date(2020, 1, 1), "not_in_force", "in force from"),
         ({"standing": "secondary", "reported": "eight bands"}, DAY, "not_verified", "reported: eight bands"),

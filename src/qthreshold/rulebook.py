@@ -1,4 +1,4 @@
-"""The rulebook: instruments of export control as data, and the choices that the law leaves open.
+"""The rulebook: instruments of export control as data.
 
 One TOML file per instrument in ``rules/``; a user's own may lie in a directory beside. Where only secondary sources were read, an
 instrument has no bands, and nothing may be judged by it. Nothing here is legal advice.
@@ -7,20 +7,18 @@ instrument has no bands, and nothing may be judged by it. Nothing here is legal 
 import datetime
 import hashlib
 import itertools
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import pydantic
 from pydantic import Field
 
 from qthreshold.datafiles import located, names_in, near_matches, parse_toml, read_bytes, shipped
 from qthreshold.errors import InputError
-from qthreshold.identity import Record
 from qthreshold.schema import Days, FieldError, Schema
 
 __all__ = [
-    "ITEM_FIELDS", "Band", "Condition", "Instrument", "Interpretation", "Item", "ItemField", "Neighbour", "load_instrument", "load_instruments",
+    "ITEM_FIELDS", "Band", "Condition", "Instrument", "Item", "ItemField", "Neighbour", "load_instrument", "load_instruments",
     "load_rule_file", "rule_ids", "short",
 ]  # fmt: skip
 
@@ -250,33 +248,6 @@ class Instrument(Schema):
     def bands_hold_on(self, day: datetime.date) -> bool:
         """Whether the text that was read is the text of that day, as far as is known: no unread amendment may have come before."""
         return self.amended is None or day < self.amended.earliest
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Interpretation(Record):
-    """Choices that the law leaves open, and what kind of numbers they were applied to; every verdict carries one.
-
-    Attributes:
-        aggregate: ``mean`` or ``median`` over pairs.
-        infidelity: ``average_gate`` or ``process`` (5/4 of it for two qubits).
-        context: ``isolated`` or ``simultaneous`` operation of pairs; ``unstated`` for numbers from elsewhere.
-        gate: ``cnot`` (compiled C-NOT) or ``native``.
-        register: ``whole_device``.
-        estimate: ``interleaved``; ``upper``, where all error of a two-qubit Clifford is charged to its C-NOTs, so that the C-NOT
-            error itself may be lower; ``unstated`` for numbers from elsewhere.
-        connected: The number of connected working qubits is ``measured``, ``stated`` by the maker, or ``unstated`` how.
-        systematics: ``excluded``, or ``included`` (the verdict must hold at both ends of the systematic range).
-    """
-
-    schema: ClassVar[str] = "qthreshold/interpretation/2"
-    aggregate: str = "mean"
-    infidelity: str = "average_gate"
-    context: str = "isolated"
-    gate: str = "cnot"
-    register: str = "whole_device"
-    estimate: str = "interleaved"
-    connected: str = "measured"
-    systematics: str = "excluded"
 
 
 def short(value: float) -> str:

@@ -181,7 +181,7 @@ def _no_verdict(instrument: Instrument, as_of: datetime.date) -> str | None:
     applies = instrument.in_force_on(as_of)
     if applies is False:
         return "not_in_force"
-    if applies is None or instrument.standing == "secondary" or not instrument.bands_hold_on(as_of):
+    if applies is None or instrument.standing != "text" or not instrument.bands_hold_on(as_of):
         return "not_verified"
     return None if instrument.bands else "no_entry"
 
@@ -193,6 +193,8 @@ def _when(instrument: Instrument, as_of: datetime.date) -> str:
 
 
 def _why_not_verified(instrument: Instrument, evidence: Evidence | RegisterEvidence, as_of: datetime.date) -> str:
+    if instrument.standing == "none":
+        return "bands not verified: nothing usable was read, so no verdict is given"
     if instrument.standing == "secondary":
         reported = f"; reported: {instrument.reported}" if instrument.reported else ""
         return f"bands not verified: only secondary sources were read, so no verdict is given{reported}"

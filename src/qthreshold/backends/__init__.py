@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from qthreshold.backends.base import Backend
     from qthreshold.device import Device
 
-__all__ = ["KINDS", "describe_device", "open_backend", "split_spec"]
+__all__ = ["DESCRIBED", "KINDS", "describe_device", "open_backend", "split_spec"]
 
 KINDS = {"aer": ("a device profile simulated by qiskit-aer", "qthreshold.backends.aer", "AerBackend", "heron-133")}
-"""Backend kinds: what they are, module, class, and the default after the colon."""
+"""Backend kinds that run circuits: what they are, module, class, and the default after the colon."""
+
+DESCRIBED = {"fake": "fake_device", "ibm": "live_device"}
+"""Kinds that can be described and judged by their own calibration, but not run on yet: function of :mod:`.ibm`."""
 
 
 def split_spec(spec: str) -> tuple[str, str]:
@@ -28,6 +31,10 @@ def split_spec(spec: str) -> tuple[str, str]:
         (('aer', 'heron-133'), ('aer', 'tiny-5'))
     """
     kind, _, name = spec.partition(":")
+    if kind in DESCRIBED:
+        raise InputError(
+            f"{spec} cannot be run on yet; its own calibration can be judged: qthreshold judge --device {spec}. To run: {', '.join(KINDS)}"
+        )
     if kind not in KINDS:
         forms = ", ".join(f"{k} or {k}:PROFILE" for k in KINDS)
         raise InputError(f"unknown backend {spec!r}: {near_matches(kind, KINDS)}. Accepted: {forms}")
@@ -51,10 +58,18 @@ def open_backend(spec: str, workers: int | None = None) -> "Backend":
 
 
 def describe_device(spec: str) -> "Device":
-    """The device of a spec, without running anything on it.
+    """The device of a spec, as it describes itself; nothing is run on it.
+
+    Args:
+        spec: ``fake:FakeTorino``, ``ibm:NAME``, or what :func:`open_backend` takes.
 
     Raises:
-        InputError: The kind or the device is unknown or not valid.
+        InputError: The kind or the device is unknown or not valid, or a package or an account for it is missing.
+        BackendError: The provider could not be asked.
     """
+    kind, _, name = spec.partition(":")
+    if kind in DESCRIBED:
+        describe: Callable[[str], Device] = getattr(importlib.import_module("qthreshold.backends.ibm"), DESCRIBED[kind])
+        return describe(name)
     with open_backend(spec) as backend:
         return backend.device

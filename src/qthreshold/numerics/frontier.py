@@ -66,9 +66,9 @@ _NEW = 15  # label of the part that a node joins, until parts are numbered again
 _HELD = 14  # label of parts that hold an anchored node
 # Prices
 _PRICES = 60  # at most
-_FEWEST_PRICES = 3  # fewer are not worth it
+_FEWEST_PRICES = 2  # fewer are not worth it
 _MARKUP = (0.3, 1.0, 1.7)
-_DRAW_WORK = 200_000_000  # candidates times draws times prices
+_DRAW_WORK = 140_000_000  # candidates times draws times prices
 _CHUNK = 1500  # draws times prices at a time: tables stay in the cache
 _REGION_WIDTHS = (9, 6, 4)  # of the regions into which wide graphs are cut
 # Search
@@ -327,7 +327,7 @@ def _star_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools) -> Real:
     bounds = np.full((len(error), n_nodes + 1), -np.inf)
     nodes = np.unique(edges)
     n = nodes.size
-    if _DENSE * len(edges) < n**2:
+    if n == 0 or _DENSE * len(edges) < n**2:
         return bounds
     a, b = np.searchsorted(nodes, edges).T
     chunk = max(1, _CELLS // n**2)

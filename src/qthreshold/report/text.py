@@ -162,8 +162,9 @@ def reported_line(device: dict[str, Any]) -> Text:
     """What a device says of itself, in a sentence."""
     error, silent = device["two_qubit_error"], device["pairs_without_error"]
     text = (
-        f"{device['name']} ({device['source']}) reports (no circuits were run, nothing was measured): {device['connected_working_qubits']} connected working qubits of"
-        f" {device['n_qubits']}, two-qubit gate error of {device['pairs']} pairs mean {number(error['mean'])}, median {number(error['median'])}."
+        f"{device['name']} ({device['source']}) reports (no circuits were run, nothing was measured):"
+        f" {device['connected_working_qubits']} connected working qubits of {device['n_qubits']},"
+        f" two-qubit gate error of {device['pairs']} pairs mean {number(error['mean'])}, median {number(error['median'])}."
     )
     return Text(text + (f" {silent} pairs report no error and are left out." if silent else ""), style="bold")
 
