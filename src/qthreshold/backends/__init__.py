@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DESCRIBED", "KINDS", "describe_device", "open_backend", "split_spec"]
 
-KINDS = {"aer": ("a device profile simulated by qiskit-aer", "qthreshold.backends.aer", "AerBackend", "heron-133")}
+KINDS = {
+    "aer": ("a device profile simulated by qiskit-aer", "qthreshold.backends.aer", "AerBackend", "heron-133"),
+    "synthetic": ("counts of a profile drawn from ideal decays", "qthreshold.backends.synthetic", "SyntheticBackend", "heron-133"),
+}
 """Backend kinds that run circuits: what they are, module, class, and the default after the colon."""
 
 DESCRIBED = {"fake": "fake_device", "ibm": "live_device"}

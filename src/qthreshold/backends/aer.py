@@ -29,14 +29,15 @@ from qiskit_aer.noise import NoiseModel, QuantumError, ReadoutError
 
 from qthreshold.backends.base import Progress
 from qthreshold.backends.noise import Noise, Truth, native_ptm, pair_channels, qubit_channels, true_errors
+from qthreshold.backends.outcomes import join_outcomes, target_rng
 from qthreshold.backends.profiles import build, load_profile
 from qthreshold.circuits import native
-from qthreshold.counts import Counts, pack_outcomes
+from qthreshold.counts import Counts
 from qthreshold.datafiles import resolved
 from qthreshold.device import Device
 from qthreshold.errors import BackendError
 from qthreshold.numerics import channels
-from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, seed_rng
+from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan
 from qthreshold.ticket import Ticket
 
 __all__ = ["AerBackend", "noise_model", "simulate"]
@@ -111,20 +112,7 @@ class AerBackend:
         """
         units = np.flatnonzero((plan.unit_circuit >= ticket.first) & (plan.unit_circuit < ticket.last))
         targets = np.unique(plan.unit_target[units])
-        shots = plan.circuit_shots[ticket.first : ticket.last]
-        bits = np.zeros((ticket.last - ticket.first, int(shots.max()), self.device.n_qubits), dtype=np.uint8)
-        for target, mine, outcomes in self._run(plan, ticket, units, targets):
-            rng = _rng(plan, ticket, target, 1)
-            two = plan.circuit_experiment[ticket.first] == TWO_QUBIT
-            qubits = self.device.direction[target] if two else [target]
-            for unit, row in zip(mine, outcomes, strict=True):
-                drawn = rng.permutation(np.repeat(np.arange(len(row), dtype=np.uint8), row))
-                for k, q in enumerate(qubits):
-                    bits[plan.unit_circuit[unit] - ticket.first, : len(drawn), q] = drawn >> k & 1
-            progress(len(mine))
-        circuit = np.repeat(np.arange(ticket.first, ticket.last), shots)
-        filled = np.arange(bits.shape[1]) < shots[:, None]
-        return pack_outcomes(plan.id, self.device.n_qubits, circuit, bits[filled])
+        return join_outcomes(plan, ticket, self.device, self._run(plan, ticket, units, targets), progress)
 
     def _run(self, plan: Plan, ticket: Ticket, units: npt.NDArray[np.int64], targets: npt.NDArray[np.int32]) -> Iterator[tuple[int, Any, Any]]:
         by_target = {int(t): units[plan.unit_target[units] == t] for t in targets}
@@ -168,13 +156,8 @@ class AerBackend:
             target=target, n_qubits=2 if two else 1, lengths=lengths, arms=plan.circuit_arm[circuits],
             shots=shots, cliffords=[plan.cliffords[s] for s in spans],
             paddings=[plan.paddings[s] for s in spans], final=plan.unit_final[units], channels=pair, block=block,
-            readout=readout, padded=plan.padded, seeds=_rng(plan, ticket, target, 0).integers(2**62, size=np.unique(shots).size),
+            readout=readout, padded=plan.padded, seeds=target_rng(plan, ticket, target, 0).integers(2**62, size=np.unique(shots).size),
         )  # fmt: skip
-
-
-def _rng(plan: Plan, ticket: Ticket, target: int, purpose: int) -> np.random.Generator:
-    """Independent streams through SeedSequence: Aer's own streams for consecutive seeds overlap (Qiskit/qiskit-aer#1916)."""
-    return seed_rng(plan.seed, 2, int(plan.circuit_experiment[ticket.first]), target, ticket.number, purpose)
 
 
 def _cores() -> int:

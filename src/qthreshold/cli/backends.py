@@ -32,7 +32,8 @@ def list_(json: Json = False) -> None:
         for row in rows:
             table.add_row(*row)
         show(table)
-        show("Or aer:FILE.toml with your own profile (backends/README.md describes the format).")
+        show("Or aer:FILE.toml with your own profile (backends/README.md describes the format); synthetic:PROFILE draws ideal decays instead.")
+        show("By their own calibration only ('qthreshold judge --device'): fake:FakeTorino and other snapshots, ibm:NAME.")
 
 
 @app.command("show")
@@ -42,11 +43,14 @@ def show_(spec: str = typer.Argument(metavar="SPEC", help="For example aer:heron
         from rich import box
         from rich.table import Table
 
-        from qthreshold.backends import open_backend
+        from qthreshold.backends import DESCRIBED, describe_device, open_backend
         from qthreshold.report.text import number
 
-        with open_backend(spec) as backend:
-            device, truth = backend.device, backend.truth("cnot")
+        if spec.partition(":")[0] in DESCRIBED:
+            device, truth = describe_device(spec), None
+        else:
+            with open_backend(spec) as backend:
+                device, truth = backend.device, backend.truth("cnot")
         usable = device.usable_edges
         facts: dict[str, object] = {
             "name": device.name, "source": device.source, "n_qubits": device.n_qubits, "usable_qubits": len(device.usable_qubits),
@@ -63,7 +67,7 @@ def show_(spec: str = typer.Argument(metavar="SPEC", help="For example aer:heron
         for key, value in facts.items():
             if key == "excluded":
                 value = "; ".join(f"{k}: {v}" for k, v in list(_excluded(device).items())[:8]) or "nothing"
-            table.add_row(key.replace("_", " "), number(value) if isinstance(value, float) else str(value))
+            table.add_row(key.replace("_", " "), number(value) if isinstance(value, float | None) else str(value))
         show(table)
 
 

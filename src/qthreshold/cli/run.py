@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["BackendSpec", "Confidence", "RecipeSpec", "Seed", "cost_line", "run"]
 
 BackendSpec = Annotated[
-    str, typer.Option("--backend", "-b", metavar="SPEC", help="aer, aer:PROFILE (see 'qthreshold backends list') or aer:FILE.toml.")
+    str, typer.Option("--backend", "-b", metavar="SPEC", help="aer:PROFILE (see 'qthreshold backends list'), aer:FILE.toml or synthetic:PROFILE.")
 ]
 RecipeSpec = Annotated[str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="quick, default, thorough, or a TOML file.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
