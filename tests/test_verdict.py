@@ -52,9 +52,22 @@ def sheet(qubits, error, low=None, high=None, level=0.95):
 
 @pytest.mark.parametrize(("qubits", "limit"), EDGES)
 def test_an_error_exactly_at_the_limit_meets_the_band_and_the_next_number_does_not(qubits, limit):
-    at, above = sheet(qubits, limit), sheet(qubits, math.nextafter(limit, 1))
+    below, at, above = (sheet(qubits, e) for e in (math.nextafter(limit, 0), limit, math.nextafter(limit, 1)))
+    assert below.outcome == "met"
     assert (at.outcome, at.probability_met, at.entry) == ("met", 1.0, US.band_at(qubits).entry)
     assert (above.outcome, above.probability_met, above.entry) == ("not_met", 0.0, None)
+
+
+@pytest.mark.parametrize("rule", [i.id for i in load_instruments() if i.bands])
+@pytest.mark.parametrize(("qubits", "limit"), EDGES)
+def test_every_instrument_with_bands_has_the_same_edges_while_it_is_in_force(rule, qubits, limit):
+    instrument = load_instrument(rule)
+    day = instrument.in_force.latest
+    for error, expected in ((math.nextafter(limit, 0), "met"), (limit, "met"), (math.nextafter(limit, 1), "not_met")):
+        found = judge(instrument, data_sheet_evidence(qubits, error, None, None, 0.95, Interpretation()), day)
+        assert (found.outcome, found.entry) == (expected, instrument.band_at(qubits).entry if expected == "met" else None)
+    assert judge(instrument, data_sheet_evidence(33, 0.0, None, None, 0.95, Interpretation()), day).outcome == "not_met"
+    assert judge(instrument, data_sheet_evidence(2000, 1.0, None, None, 0.95, Interpretation()), day).entry == instrument.bands[7].entry
 
 
 @pytest.mark.parametrize("error", [0.0, 1e-9, 1e-4, 0.5])

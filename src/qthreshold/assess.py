@@ -15,6 +15,7 @@ from qthreshold.errors import InputError
 from qthreshold.evidence import Evidence, RegisterEvidence, reported_evidence, sheet_readings
 from qthreshold.frontier import Frontier, reported_frontier
 from qthreshold.interpretation import Interpretation
+from qthreshold.metrics import DeviceMetrics
 from qthreshold.numerics.graphs import largest_components
 from qthreshold.recipe import Criteria
 from qthreshold.rulebook import Instrument, load_instruments
@@ -79,6 +80,7 @@ class Assessment:
         what_ifs: What it would take, one for each instrument that gives a verdict.
         frontier: Best connected sub-registers; None for data sheets.
         reported: The device's own calibration; None where it is not what was judged.
+        metrics: The device as measured; None where nothing was.
     """
 
     evidence: tuple[Evidence | RegisterEvidence, ...]
@@ -86,6 +88,7 @@ class Assessment:
     what_ifs: tuple[WhatIf, ...]
     frontier: Frontier | None = None
     reported: ReportedDevice | None = None
+    metrics: DeviceMetrics | None = None
 
 
 def today() -> datetime.date:
@@ -120,7 +123,7 @@ def changed_criteria(criteria: Criteria, changes: Mapping[str, float] | None) ->
 
 
 def assess(
-    instruments: Sequence[Instrument], evidence: Sequence[Evidence | RegisterEvidence], day: datetime.date, *, metrics_id: str = "",
+    instruments: Sequence[Instrument], evidence: Sequence[Evidence | RegisterEvidence], day: datetime.date, *, metrics: DeviceMetrics | None = None,
     frontier: Frontier | None = None, reported: ReportedDevice | None = None, executions: int | None = None,
 ) -> Assessment:  # fmt: skip
     """Judge every reading by every instrument.
@@ -129,15 +132,16 @@ def assess(
         instruments: The instruments.
         evidence: The readings, the default (of the whole device) first.
         day: The day that the law is asked for.
-        metrics_id: Id of the metrics behind the evidence, if any.
+        metrics: What was measured, if anything.
         frontier: Best sub-registers behind the evidence, if any.
         reported: The device's own calibration, if that is judged.
         executions: Executions behind the evidence, if circuits were run.
     """
-    verdicts = judge_all(instruments, evidence, day, metrics_id=metrics_id, frontier_id=frontier.id if frontier is not None and metrics_id else "")
+    ids = {} if metrics is None or frontier is None else {"metrics_id": metrics.id, "frontier_id": frontier.id}
+    verdicts = judge_all(instruments, evidence, day, **ids)
     default = evidence[0]
     return Assessment(
-        evidence=tuple(evidence), verdicts=verdicts, frontier=frontier, reported=reported,
+        evidence=tuple(evidence), verdicts=verdicts, frontier=frontier, reported=reported, metrics=metrics,
         what_ifs=tuple(
             what_if(i, default, v, executions)
             for i, v in zip(instruments, verdicts.verdicts, strict=True)

@@ -482,7 +482,7 @@ def assess_run(
     default = Interpretation(context=plan.context, gate=plan.block, estimate=metrics.estimate, connected=metrics.connected)
     return assess(
         instruments, run_evidence(metrics, frontier, default, level), as_of or datetime.date.fromisoformat(header["as_of"]),
-        metrics_id=metrics.id, frontier=frontier, executions=plan_cost(plan, device).executions or None,
+        metrics=metrics, frontier=frontier, executions=plan_cost(plan, device).executions or None,
     )  # fmt: skip
 
 

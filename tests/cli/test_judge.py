@@ -164,6 +164,20 @@ def test_criteria_of_the_command_line_change_who_works(finished, call):
     assert json.loads((finished.parent / "other/summary.json").read_text())["connected_working_qubits"]["best"] == 0
 
 
+def test_an_uncertain_count_has_an_interval_and_names_its_effect(call, tmp_path):
+    # readout of every qubit lies near the criterion, so each works or not with some probability
+    (tmp_path / "mine.toml").write_text(PROFILE.replace("qubits = 3", "qubits = 6").replace("p1_given_0 = 0.01", "p1_given_0 = 0.05"))
+    assert call("run -b synthetic:mine.toml -r quick -o run -q").code == 0
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/house-rule.toml").write_text(MINE)
+    line = "judge run --rules-dir mine --rules house-rule --criteria readout_error=0.0252"
+    text, document = words(call(line).out), json.loads(call(f"{line} --json").out)
+    count = document["connected_working_qubits"]
+    assert count["low"] < count["high"]
+    assert f"{count['best']:.0f} connected working qubits (95 %: {count['low']:.0f} to {count['high']:.0f})" in text
+    assert "the count is in " in text
+
+
 def test_reported_errors_are_labelled_as_reported(call, tmp_path):
     (tmp_path / "mine.toml").write_text(PROFILE)
     answer = call("judge --device aer:mine.toml --rules us-ear --frontier")

@@ -104,6 +104,9 @@ def _document(found: "Assessment | None", neighbours: Any) -> dict[str, Any]:
         }  # fmt: skip
         if found.reported is not None:
             document["device"] = found.reported.as_dict()
+        if found.metrics is not None:
+            document["connected_working_qubits"] = found.metrics.connected_working_qubits.as_dict()
+            document["cnot_error"] = {"mean": found.metrics.mean.as_dict(), "median": found.metrics.median.as_dict()}
         if found.frontier is not None:
             document["frontier"] = _frontier(found)
     if neighbours:
@@ -132,10 +135,12 @@ def _print(found: "Assessment | None", neighbours: Any, *, matrix: bool, frontie
     day = ""
     if found is not None:
         verdicts = [v.as_dict() for v in found.verdicts.verdicts]
+        default = interpretation_dict(found.evidence[0].interpretation)
         day = verdicts[0]["as_of"]
         if found.reported is not None:
             show(text.reported_line(found.reported.as_dict()))
-        default = interpretation_dict(found.evidence[0].interpretation)
+        if found.metrics is not None:
+            show(text.measured_line(found.metrics.connected_working_qubits.as_dict(), found.metrics.mean.as_dict(), default))
         for line in text.disagreement_lines([v.as_dict() for v in found.verdicts.disagreements], default):
             show(line)
         show(text.verdict_table(verdicts))

@@ -14,7 +14,7 @@ from qthreshold.numerics.decay import REJECTED
 from qthreshold.rulebook import short
 
 __all__ = [
-    "answer", "disagreement_lines", "frontier_table", "matrix_table", "number", "render", "reported_line", "span", "verdict_table",
+    "answer", "disagreement_lines", "frontier_table", "matrix_table", "measured_line", "number", "render", "reported_line", "span", "verdict_table",
     "what_if_table",
 ]  # fmt: skip
 
@@ -55,18 +55,33 @@ def _count(value: float | None) -> str:
 
 def answer(summary: dict[str, Any]) -> str:
     """The sentence that answers the question."""
-    n = int(summary["connected_working_qubits"]["best"] or 0)
-    mean = summary["cnot_error"]["mean"]
-    level = f"{100 * mean['level']:g} %"
-    size = f"{n} connected working qubit{'s' if n != 1 else ''}{_stated(summary) or _spread(summary['connected_working_qubits'])}"
-    kind = "upper estimate of the mean C-NOT error" if _is_upper(summary) else "mean C-NOT error"
-    error = f"{kind} {number(mean['best'])} ({level}: {number(mean['low'])} to {number(mean['high'])})"
-    if mean["best"] is None:
-        error = "no C-NOT error measured"
+    default = {"estimate": summary["cnot_error"]["estimate"], "connected": summary["connected"]}
+    head = _measured(summary["connected_working_qubits"], summary["cnot_error"]["mean"], default)
     by = " by this estimate" if _is_upper(summary) and summary["disagreements"] else ""
     failed = summary["cnot_error"]["failed_edges"]
     caveat = f" {failed} pair{'s' if failed > 1 else ''} could not be fitted and {'are' if failed > 1 else 'is'} not in it." if failed else ""
-    return f"{summary['device']['name']}: {size}, {error}.{caveat} {_outcomes(summary['verdicts'], by)}"
+    return f"{summary['device']['name']}: {head}.{caveat} {_outcomes(summary['verdicts'], by)}"
+
+
+def _measured(count: dict[str, float | None], mean: dict[str, float | None], default: dict[str, str]) -> str:
+    """How many qubits, and what error."""
+    n = int(count["best"] or 0)
+    size = f"{n} connected working qubit{'s' if n != 1 else ''}{' (stated, not measured)' if default['connected'] == 'stated' else _spread(count)}"
+    if mean["best"] is None:
+        return f"{size}, no C-NOT error measured"
+    kind = "upper estimate of the mean C-NOT error" if default["estimate"] == "upper" else "mean C-NOT error"
+    return f"{size}, {kind} {number(mean['best'])} ({100 * (mean['level'] or 0):g} %: {number(mean['low'])} to {number(mean['high'])})"
+
+
+def measured_line(count: dict[str, float | None], mean: dict[str, float | None], default: dict[str, str]) -> Text:
+    """What was measured, in a sentence.
+
+    Args:
+        count: Connected working qubits, as an interval.
+        mean: C-NOT error.
+        default: The usual interpretation.
+    """
+    return Text(f"{_measured(count, mean, default)}.", style="bold")
 
 
 def _spread(count: dict[str, float | None]) -> str:
