@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qthreshold.fits import make_fits
-from qthreshold.frontier import make_frontier, reported_frontier
+from qthreshold.frontier import _Half, make_frontier, reported_frontier
 from qthreshold.metrics import make_metrics
 from qthreshold.recipe import Criteria
 from reference.devices import device_of
@@ -119,6 +119,18 @@ def test_where_the_best_parts_cannot_be_known_it_is_said_why(why, words, decays)
     assert found.sizes.size == found.cross.size == found.draw_bound.size == 0
     with pytest.raises(ValueError, match="no register of 5 qubits"):
         found.qubits_of(5)
+
+
+def test_a_half_that_cannot_be_fitted_is_stood_in_for_by_all_sequences(decays):
+    # two sequences of a length may agree to the last shot; without scatter a good curve looks like a poor fit
+    fits, half = make_fits(decays, 0.95), make_fits(take(decays, 0), 0.95)
+    cnot, error = half.cnot.copy(), half.cnot_error.copy()
+    cnot[7], error[7] = np.nan, np.nan
+    row = np.array([2, 7, 9])
+    found = _Half.of(half.replace(cnot=cnot, cnot_error=error), fits, row)
+    np.testing.assert_allclose(found.error, [half.cnot[2, 0], fits.cnot[7, 0], half.cnot[9, 0]])
+    np.testing.assert_allclose(found.variance, [half.cnot_error[2] ** 2, 2 * fits.cnot_error[7] ** 2, half.cnot_error[9] ** 2])
+    np.testing.assert_allclose(found.dof, [half.cnot_dof[2], fits.cnot_dof[7], half.cnot_dof[9]])
 
 
 def test_two_sequences_a_length_are_enough(decays):

@@ -104,7 +104,7 @@ def make_frontier(
     edges, n = device.edges[metrics.member_edges], device.n_qubits
     found = best_subregisters(n, edges, fits.cnot[row, 0])
     failed = _failed_inside(device, fits, metrics)
-    halves = [_Half.of(make_fits(half, fits.level), row, criteria.cnot_error) for half in _split(decays)]
+    halves = [_Half.of(make_fits(half, fits.level), fits, row) for half in _split(decays)]
     columns = [
         _held_out(picked, by, fits, row, edges, failed, metrics, criteria.cnot_error, n)
         for picked, by in (halves, halves[::-1])
@@ -177,17 +177,24 @@ def _split(decays: DecayTable) -> tuple[DecayTable, DecayTable]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Half:
-    """Errors of the pairs of the component from one half of the sequences: as bad as the criterion where they cannot be fitted."""
+    """Errors of the pairs of the component from one half of the sequences.
+
+    Where that half cannot be fitted (two sequences of a length may happen to agree so well that a good curve looks poor), the fit to all
+    sequences stands in, with the variance of half of them.
+    """
 
     error: Real
     variance: Real
     dof: Real
 
     @classmethod
-    def of(cls, fits: FittedErrors, row: Ints, criterion: float) -> "_Half":
-        error, standard, dof = fits.cnot[row, 0], fits.cnot_error[row], fits.cnot_dof[row]
-        known = np.isfinite(error) & np.isfinite(standard)
-        return cls(error=np.where(known, error, criterion), variance=np.where(known, standard**2, 0.0), dof=np.where(known, dof, np.inf))
+    def of(cls, half: FittedErrors, fits: FittedErrors, row: Ints) -> "_Half":
+        known = np.isfinite(half.cnot[row, 0]) & np.isfinite(half.cnot_error[row])
+        return cls(
+            error=np.where(known, half.cnot[row, 0], fits.cnot[row, 0]),
+            variance=np.where(known, half.cnot_error[row] ** 2, 2 * fits.cnot_error[row] ** 2),
+            dof=np.where(known, half.cnot_dof[row], fits.cnot_dof[row]),
+        )
 
 
 def _failed_inside(device: Device, fits: FittedErrors, metrics: DeviceMetrics) -> Ints:
