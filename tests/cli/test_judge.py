@@ -146,7 +146,7 @@ def test_best_parts_of_a_run_name_their_qubits_and_what_is_proven(finished, call
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/house-rule.toml").write_text(MINE)
     text = words(call("judge run --rules-dir mine --rules house-rule --frontier").out)
-    assert "best connected part" in text
+    assert "best part C-NOT error as picked proven bound gap" in text
     assert re.search(r"3 qubits \d\.\d\de-3 \(", text)
     assert re.search(r"3 qubits: (0-2|1-3|2-4)", text)
     found = json.loads(call("judge run --rules-dir mine --rules house-rule --json").out)["frontier"]

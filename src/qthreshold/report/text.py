@@ -223,7 +223,7 @@ def frontier_table(frontier: dict[str, Any], sizes: Iterable[int]) -> Renderable
     row = {k: i for i, k in enumerate(frontier["sizes"])}
     shown = sorted({k for k in (*sizes, frontier["sizes"][-1]) if k in row})
     error = frontier["cnot_error"]
-    table = _table("best connected part", "C-NOT error", "as picked", "proven bound", "gap", right=[0, 2, 3, 4])
+    table = _table("best part", "C-NOT error", "as picked", "proven bound", "gap", right=[0, 2, 3, 4])
     for k in shown:
         i = row[k]
         best, bound = frontier["picked"][i], frontier["bound"][i]
