@@ -4,8 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qthreshold.backends.profiles import Topology, layout, load_profile
-from qthreshold.numerics import frontier
+from qthreshold.numerics import register_bounds, register_prices, register_program
 from qthreshold.numerics.frontier import best_subregisters, register_edges, subregister_bounds
+from qthreshold.numerics.register_graph import components_of, graph_of, means_of
+from qthreshold.numerics.register_search import enumerated, searched, subtrees
 from reference import frontier as twin
 
 NONE = np.zeros((0, 2), dtype=np.int64)
@@ -123,8 +125,8 @@ def test_forest_bounds_of_many_draws_are_those_of_each():
     n, edges = grid(6, 7)
     rng = np.random.default_rng(1)
     draws, alive = weights(20 * len(edges), "lognormal", rng).reshape(20, -1), rng.random((20, len(edges))) < 0.8
-    together = frontier._forest_bounds(n, edges, draws, alive)
-    alone = np.concatenate([frontier._forest_bounds(n, edges, draws[d : d + 1], alive[d : d + 1]) for d in range(20)])
+    together = register_bounds.forest_bounds(n, edges, draws, alive)
+    alone = np.concatenate([register_bounds.forest_bounds(n, edges, draws[d : d + 1], alive[d : d + 1]) for d in range(20)])
     np.testing.assert_allclose(together, alone, rtol=1e-12)
     assert (subregister_bounds(n, edges, draws, alive) >= together).all()
 
@@ -157,7 +159,7 @@ def test_bounds_and_means_move_and_stretch_with_the_errors(problem, shift, facto
     plain, moved = (best_subregisters(n, edges, w) for w in (error, shift + factor * error))
     np.testing.assert_allclose(moved.mean, shift + factor * plain.mean, rtol=1e-9, atol=1e-9)
     draws = np.stack([error, shift + factor * error])
-    low, other = frontier._forest_bounds(n, edges, draws, np.ones(draws.shape, dtype=bool))[:, 2 : plain.sizes.size + 2]
+    low, other = register_bounds.forest_bounds(n, edges, draws, np.ones(draws.shape, dtype=bool))[:, 2 : plain.sizes.size + 2]
     np.testing.assert_allclose(other, shift + factor * low, rtol=1e-9, atol=1e-9)
 
 
@@ -185,10 +187,6 @@ def test_cheap_pairs_of_a_cycle_cannot_undercut_the_bound():
     assert subregister_bounds(4, edges, error[None])[0].tolist() == [np.inf, np.inf, 0.0, 0.0, 0.25]
 
 
-def components_of(n, edges, error):
-    return frontier._components(n, edges, error)
-
-
 def random_components(count, least, most):
     for seed in range(count):
         rng = np.random.default_rng(seed)
@@ -200,23 +198,23 @@ def random_components(count, least, most):
 def test_the_search_is_never_below_the_optimum_and_seldom_above():
     equal = total = 0
     for graph in random_components(150, 8, 14):
-        best, searched = (frontier._means(graph, members)[2:] for members in (frontier._enumerated(graph), frontier._searched(graph)))
-        assert (searched >= best - 1e-12 * np.abs(best)).all()
-        equal, total = equal + (searched <= best + 1e-12 * np.abs(best)).sum(), total + best.size
+        best, found = (means_of(graph, members)[2:] for members in (enumerated(graph), searched(graph)))
+        assert (found >= best - 1e-12 * np.abs(best)).all()
+        equal, total = equal + (found <= best + 1e-12 * np.abs(best)).sum(), total + best.size
     assert total > 5000
     assert equal / total > 0.99
 
 
 def test_dynamic_programmes_agree_with_enumeration():
     for graph in random_components(35, 4, 13):
-        best = frontier._means(graph, frontier._enumerated(graph))
-        steps = frontier._best_program(graph)
+        best = means_of(graph, enumerated(graph))
+        steps = register_program.best_program(graph)
         if steps is None:  # too dense
             continue
-        apart = frontier._means(graph, frontier._told_apart(graph, steps))
+        apart = means_of(graph, register_program.told_apart(graph, steps))
         np.testing.assert_allclose(apart, best, rtol=1e-12, atol=1e-14)
-        members, bound = frontier._priced(graph, steps, frontier._searched(graph), np.full(graph.n + 1, graph.error.min()))
-        mean = frontier._means(graph, members)
+        members, bound = register_program.priced_registers(graph, steps, searched(graph), np.full(graph.n + 1, graph.error.min()))
+        mean = means_of(graph, members)
         np.testing.assert_allclose(mean[2:], best[2:], rtol=1e-12, atol=1e-14)
         assert (bound[2:] <= best[2:] + 1e-12 * np.abs(best[2:]) + 1e-14).all()
 
@@ -228,12 +226,13 @@ def test_bounds_of_dense_graphs_hold_and_do_better_than_forests(chance):
         n, edges = sparse(9, chance, rng)
         error = weights(len(edges), KINDS[seed % 4], rng)
         truth = twin.frontier(n, edges, error)
-        star = frontier._star_bounds(n, edges, error[None], np.ones((1, len(edges)), dtype=bool))[0]
+        star = register_bounds.star_bounds(n, edges, error[None], np.ones((1, len(edges)), dtype=bool))[0]
         assert all(star[size] <= best + 1e-12 * abs(best) + 1e-14 for size, best in truth.items())
     n, edges = sparse(30, 1.0, np.random.default_rng(0))
     error = weights(len(edges), "lognormal", np.random.default_rng(1))[None]
     every = np.ones(error.shape, dtype=bool)
-    assert (frontier._star_bounds(n, edges, error, every)[0, 4:] > 1.1 * frontier._forest_bounds(n, edges, error, every)[0, 4:])[:18].all()
+    star, forest = (kind(n, edges, error, every)[0, 4:] for kind in (register_bounds.star_bounds, register_bounds.forest_bounds))
+    assert (star > 1.1 * forest)[:18].all()
 
 
 def test_trees_of_any_size_are_solved():
@@ -242,22 +241,23 @@ def test_trees_of_any_size_are_solved():
     np.testing.assert_array_equal(found.mean, found.bound)
     for graph in random_components(40, 4, 13):
         if len(graph.edges) == graph.n - 1:
-            best, subtrees = (frontier._means(graph, members)[2:] for members in (frontier._enumerated(graph), frontier._subtrees(graph)))
-            np.testing.assert_allclose(subtrees, best, rtol=1e-12, atol=1e-14)
+            best, mine = (means_of(graph, members)[2:] for members in (enumerated(graph), subtrees(graph)))
+            np.testing.assert_allclose(mine, best, rtol=1e-12, atol=1e-14)
 
 
 def test_bounds_of_a_graph_in_pieces_hold():
     cuts = 0
     for number, graph in enumerate(random_components(40, 5, 12)):
-        best = frontier._means(graph, frontier._enumerated(graph))
+        best = means_of(graph, enumerated(graph))
         rng = np.random.default_rng(number)
-        regions = frontier._cut(graph, np.array_split(rng.permutation(graph.n), rng.integers(1, 4)))
+        regions = register_prices.cut_regions(graph, np.array_split(rng.permutation(graph.n), rng.integers(1, 4)))
         errors = np.stack([graph.error, graph.error])
         # Registers and rewards other than the best ones weaken a bound, but it stays one.
-        for members in (frontier._searched(graph), frontier._searched(frontier._graph(graph.nodes, graph.edges, rng.permutation(graph.error)))):
+        other = graph_of(graph.nodes, graph.edges, rng.permutation(graph.error))
+        for members in (searched(graph), searched(other)):
             for count in (3, 40):
-                prices = frontier._prices(graph, members, count, loose=len(regions) > 1)
-                bounds = frontier._bounds_at(graph, regions, errors, np.ones(errors.shape, dtype=bool), prices)
+                prices = register_prices.prices_for(graph, members, count, loose=len(regions) > 1)
+                bounds = register_prices.bounds_at(graph, regions, errors, np.ones(errors.shape, dtype=bool), prices)
                 assert (bounds[:, 2:] <= best[2:] + 1e-12 * np.abs(best[2:]) + 1e-14).all()
         cuts += len(regions) > 1
     assert cuts > 60
@@ -379,15 +379,15 @@ def test_draws_and_alive_must_have_one_shape():
 def test_thousands_of_random_components_agree_with_enumeration():
     equal = total = 0
     for graph in random_components(600, 5, 14):
-        best = frontier._means(graph, frontier._enumerated(graph))[2:]
+        best = means_of(graph, enumerated(graph))[2:]
         slack = 1e-12 * np.abs(best) + 1e-14
-        searched = frontier._means(graph, frontier._searched(graph))[2:]
-        assert (searched >= best - slack).all()
-        equal, total = equal + (searched <= best + slack).sum(), total + best.size
+        found = means_of(graph, searched(graph))[2:]
+        assert (found >= best - slack).all()
+        equal, total = equal + (found <= best + slack).sum(), total + best.size
         assert (subregister_bounds(graph.n, graph.edges, graph.error[None])[0, 2:] <= best + slack).all()
-        steps = frontier._best_program(graph)
+        steps = register_program.best_program(graph)
         if steps is not None:
-            np.testing.assert_allclose(frontier._means(graph, frontier._told_apart(graph, steps))[2:], best, rtol=1e-12, atol=1e-14)
+            np.testing.assert_allclose(means_of(graph, register_program.told_apart(graph, steps))[2:], best, rtol=1e-12, atol=1e-14)
     assert equal / total > 0.99
 
 

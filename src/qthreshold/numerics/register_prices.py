@@ -1,0 +1,233 @@
+"""Lower bounds by prices (Lagrange multipliers) for many draws at once, in narrow graphs and in wide ones cut into narrow regions.
+
+The proof is in :mod:`.frontier`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from qthreshold.numerics.register_graph import Graph, components_of, graph_of, is_two_sided, pair_range, weights_of
+from qthreshold.numerics.register_program import Step, best_program, orders_of
+from qthreshold.numerics.register_search import searched
+
+__all__ = ["PRICES", "bounds_at", "cut_regions", "divisions_of", "priced_bounds", "prices_for"]
+
+Real = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+PRICES = 60  # at most
+_FEWEST_PRICES = 2  # fewer are not worth it
+_MARKUP = (0.3, 1.0, 1.7)
+_DRAW_WORK = 140_000_000  # candidates times draws times prices
+_CHUNK = 1500  # draws times prices at a time: tables stay in the cache
+_REGION_WIDTHS = (9, 6, 4)  # of the regions into which wide graphs are cut
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Prices:
+    """For some sizes, the best register known of that size; and prices that make it about the cheapest of all sizes.
+
+    Attributes:
+        price: Of pairs, shape ``(J,)``.
+        reward: Of qubits, shape ``(J,)``.
+        members: Shape ``(J, n)``.
+    """
+
+    price: Real
+    reward: Real
+    members: Bools
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Region:
+    """A connected piece of a component with its programme, anchored where pairs are cut."""
+
+    nodes: Ints
+    pairs: Ints
+    steps: list[Step]
+
+
+def priced_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools) -> Real:
+    """Bounds of every draw from prices on pairs and qubits.
+
+    Let every pair cost its error less p, every qubit -q, and let c be at most the cost of the cheapest connected set of qubits, of any
+    size. A register of k qubits with m pairs then has a mean of at least p + (c + q k) / m. Any p and q will do; good ones are taken from
+    the registers that a search finds for the average over the draws. Pairs that a draw lacks cost nothing and still connect there,
+    which only allows more; pairs that no draw has are left out.
+
+    Returns:
+        Shape ``(D, n_nodes + 1)``; minus infinity where nothing is known.
+    """
+    draws = len(error)
+    used = np.flatnonzero(alive.any(axis=0))
+    mean = np.where(alive, error, 0.0)[:, used].sum(axis=0) / alive[:, used].sum(axis=0)
+    parts = components_of(n_nodes, edges[used], mean)
+    best = np.full((draws, n_nodes + 1), np.inf if parts else -np.inf)
+    for graph in parts:
+        inside = used[np.isin(edges[used, 0], graph.nodes)]
+        bound = np.full((draws, graph.n + 1), -np.inf)
+        for regions in divisions_of(graph, best_program(graph), draws):
+            tried = min(PRICES, _DRAW_WORK // (draws * sum(step.source.size for region in regions for step in region.steps)))
+            if tried >= _FEWEST_PRICES:
+                prices = prices_for(graph, searched(graph), tried, loose=len(regions) > 1 or not alive[:, inside].all())
+                bound = np.maximum(bound, bounds_at(graph, regions, error[:, inside], alive[:, inside], prices))
+                break
+        best[:, : graph.n + 1] = np.minimum(best[:, : graph.n + 1], bound)
+    return best
+
+
+def divisions_of(graph: Graph, steps: list[Step] | None, draws: int = 1) -> Iterator[list[_Region]]:
+    """The whole component if it has a programme; ever narrower pieces of it, without those that are too wide for so many draws."""
+    if steps is not None:
+        yield [_Region(nodes=np.arange(graph.n), pairs=np.arange(len(graph.edges)), steps=steps)]
+    _, width, order = orders_of(graph)[0]
+    for target in _REGION_WIDTHS:
+        count = round(graph.n / (target * width))
+        guess = draws * _FEWEST_PRICES * graph.n * 3**target // 30  # candidates
+        if count > 1 and guess < _DRAW_WORK and (regions := cut_regions(graph, np.array_split(np.array(order), count))):
+            yield regions
+
+
+def cut_regions(graph: Graph, pieces: list[Ints]) -> list[_Region]:
+    """Regions of the pieces; none if one is too wide."""
+    piece_of = np.zeros(graph.n, dtype=np.int64)
+    for number, piece in enumerate(pieces):
+        piece_of[piece] = number
+    whole = piece_of[graph.edges[:, 0]] == piece_of[graph.edges[:, 1]]
+    held = np.zeros(graph.n, dtype=bool)
+    held[graph.edges[~whole]] = True
+    kept = np.flatnonzero(whole)
+    table = coo_array((np.ones(kept.size), (graph.edges[kept, 0], graph.edges[kept, 1])), shape=(graph.n, graph.n))
+    count, label = connected_components(table.tocsr(), directed=False)
+    regions = []
+    for part in range(count):
+        nodes = np.flatnonzero(label == part)
+        pairs = kept[label[graph.edges[kept, 0]] == part]
+        local = graph_of(nodes, np.searchsorted(nodes, graph.edges[pairs]), graph.error[pairs])
+        steps = best_program(local, held[nodes])
+        if steps is None:
+            return []
+        regions.append(_Region(nodes=nodes, pairs=pairs, steps=steps))
+    return regions
+
+
+def prices_for(graph: Graph, members: Bools, count: int, loose: bool) -> _Prices:
+    """About ``count`` prices from the best registers known of every size.
+
+    At a price for pairs all registers known have costs; the reward for qubits is the slope of their convex hull at the size in question.
+    The price is the mean of the register of that size, and more where unconnected sets compete (``loose``: pairs are cut or missing):
+    these have fewer pairs than a connected register needs, and the more a pair is worth, the dearer that is.
+    """
+    weight, pairs = weights_of(graph, members[2:])
+    size = np.arange(2, graph.n + 1)
+    marks = np.array(_MARKUP if loose and count >= 30 else [1.0] if loose else [0.0])
+    place = (np.arange(count // marks.size) + 0.5) / (count // marks.size)
+    at = np.unique((2 + (graph.n - 2) * place**1.5).astype(np.int64))  # small registers differ more from size to size
+    at, mark = (grid.ravel() for grid in np.meshgrid(at, marks))
+    price = (weight / pairs)[at - 2]
+    price = price + np.abs(price) * 0.5 * mark * (1 - at / graph.n) ** 1.5
+    reward = [_slope(size, weight - p * pairs, k) for p, k in zip(price.tolist(), at.tolist(), strict=True)]
+    return _Prices(price=price, reward=np.array(reward), members=members[at])
+
+
+def _slope(x: Ints, y: Real, at: int) -> float:
+    """Of the lower convex hull of points with increasing x."""
+    hull: list[tuple[float, float]] = []
+    for point in zip(x.tolist(), y.tolist(), strict=True):
+        while len(hull) > 1 and (hull[-1][1] - hull[-2][1]) * (point[0] - hull[-2][0]) >= (point[1] - hull[-2][1]) * (hull[-1][0] - hull[-2][0]):
+            hull.pop()
+        hull.append(point)
+    if len(hull) == 1:
+        return 0.0
+    following = min(max(sum(corner[0] < at for corner in hull), 1), len(hull) - 1)
+    (a, low), (b, high) = hull[following - 1 : following + 1]
+    return (high - low) / (b - a)
+
+
+def bounds_at(graph: Graph, regions: list[_Region], error: Real, alive: Bools, prices: _Prices) -> Real:
+    """Bounds of a component from given prices, shape ``(D, n + 1)``."""
+    n, draws, count = graph.n, len(error), prices.price.size
+    size = np.arange(2, n + 1)
+    label = np.zeros(n, dtype=np.int64)
+    degree = np.bincount(graph.edges.ravel(), minlength=n)
+    least, most = pair_range(label, degree, is_two_sided(n, graph.edges), label[1:], size)
+    least = np.maximum(least - (~alive).sum(axis=1)[:, None], size - 1)
+    bounds = np.full((draws, n + 1), -np.inf)
+    bounds[:, :2] = np.inf
+    chunk = max(1, min(_CHUNK, 5_000_000 // len(graph.edges)) // count)
+    for first in range(0, draws, chunk):
+        here = slice(first, first + chunk)
+        cost = np.where(alive[here].T[:, :, None], error[here].T[:, :, None] - prices.price, 0.0)
+        cheapest = _cheapest_cut(graph, regions, cost, prices)
+        for j, (p, q) in enumerate(zip(prices.price.tolist(), prices.reward.tolist(), strict=True)):
+            rest = cheapest[:, j, None] + q * size
+            bounds[here, 2:] = np.maximum(bounds[here, 2:], p + rest / np.where(rest < 0, least[here], most))
+    return bounds
+
+
+def _cheapest_cut(graph: Graph, regions: list[_Region], cost: Real, prices: _Prices) -> Real:
+    """At most the cost of the cheapest connected set, when the cost c of each cut pair ab is shared between its qubits.
+
+    With y = 1 for members, c y_a y_b is at least c (s y_a + (1 - s) y_b) if c < 0, and at least t c (y_a + y_b - 1) if c > 0, for s and
+    t from 0 to 1. Both are chosen such that nothing is lost for the register known. A set that spans regions is in each of them a union of parts with
+    anchored nodes; one that does not is connected in one of them.
+
+    Args:
+        graph: The component.
+        regions: Its regions.
+        cost: Of the pairs, shape ``(E, D, J)``.
+        prices: At which, for the rewards and registers.
+
+    Returns:
+        Shape ``(D, J)``.
+    """
+    shape = cost.shape[1:]
+    node = np.broadcast_to(-prices.reward, (graph.n, *shape)).reshape(graph.n, -1).copy()
+    cut = np.setdiff1d(np.arange(len(graph.edges)), np.concatenate([region.pairs for region in regions]))
+    paid = np.zeros(node.shape[1])
+    if cut.size:
+        a, b = graph.edges[cut].T
+        first, second = prices.members[:, a].T, prices.members[:, b].T
+        part = 0.5 * (1 + (second & ~first) - (first & ~second).astype(np.float64))[:, None]  # the qubit that is not a member pays
+        gain, loss = np.minimum(cost[cut], 0.0), np.maximum(cost[cut], 0.0) * (first & second)[:, None]
+        for ends, share in ((a, part), (b, 1 - part)):
+            table = coo_array((np.ones(cut.size), (ends, np.arange(cut.size))), shape=(graph.n, cut.size)).tocsr()
+            node += table @ (gain * share + loss).reshape(cut.size, -1)
+        paid = loss.sum(axis=0).ravel()
+    least, spanning = np.full(node.shape[1], np.inf), np.zeros(node.shape[1])
+    for region in regions:
+        alone, anchored = _cheapest(region.steps, cost[region.pairs].reshape(len(region.pairs), node.shape[1]), node[region.nodes])
+        least, spanning = np.minimum(least, alone), spanning + anchored
+    if len(regions) > 1:
+        least = np.minimum(least, spanning)
+    return (least - paid).reshape(shape)
+
+
+def _cheapest(steps: list[Step], cost: Real, node: Real) -> tuple[Real, Real]:
+    """Cost of the cheapest connected set of at least one qubit, and of the cheapest union of anchored parts, which may be empty.
+
+    Args:
+        steps: Programme of the region.
+        cost: Of its pairs, shape ``(E, B)``.
+        node: Of its qubits, shape ``(n, B)``.
+    """
+    least = np.full(node.shape[1], np.inf)
+    old = np.zeros((1, node.shape[1]))
+    for step in steps:
+        code = step.joins.astype(np.int64) + step.added @ (2 << np.arange(step.pairs.size))
+        different, pattern = np.unique(code, return_inverse=True)  # candidates that add the same pairs pay the same
+        bits = different[:, None] >> np.arange(1 + step.pairs.size) & 1
+        extra = bits[:, 1:] @ cost[step.pairs] + bits[:, :1] * node[step.node]
+        offered = old[step.source]
+        offered += extra[pattern]
+        last = step.start[-2]
+        if last < len(offered):
+            np.minimum(least, offered[last:].min(axis=0), out=least)
+        old = np.minimum.reduceat(offered[:last], step.start[:-2], axis=0)
+    return least, old[0]
