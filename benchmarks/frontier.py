@@ -2,6 +2,9 @@
 
 python benchmarks/frontier.py [--skip-large]
 
+First the search and the bounds alone, then the whole stage of a run: half of the sequences fitted, the registers picked and estimated, the
+bounds of all draws.
+
 Errors are log-normal with spread 0.4 about 3e-3, from fixed seeds. The gap is mean / bound - 1: the optimum lies between. Memory is the
 largest resident size of the process so far (Linux, macOS).
 """
@@ -10,11 +13,21 @@ import argparse
 import resource
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 from qthreshold.backends.profiles import Topology, layout, load_profile
+from qthreshold.fits import make_fits
+from qthreshold.frontier import make_frontier
+from qthreshold.metrics import make_metrics
 from qthreshold.numerics.frontier import best_subregisters, subregister_bounds
+from qthreshold.recipe import Criteria
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from reference.devices import device_of
+from reference.survival import table_of
 
 SIZES = (34, 50, 100, 200, 500, 1000)
 
@@ -45,10 +58,22 @@ def show(name: str, topology: Topology, seeds: range, draws: int) -> None:
     print(f"{name}: bounds of {draws} draws {time.perf_counter() - started:.2f} s, {np.isfinite(bounds).sum()} sizes; {peak():.0f} MiB")
 
 
+def stage(name: str, topology: Topology) -> None:
+    n, edges, _ = layout(topology)
+    device, rng = device_of(edges, "cz", n), np.random.default_rng(1)
+    decays = table_of(device, errors(len(device.edges), 0), rng)
+    fits = make_fits(decays, 0.95)
+    metrics = make_metrics(device, fits, Criteria(), rng)
+    started = time.perf_counter()
+    found = make_frontier(device, decays, fits, metrics, Criteria(), rng)
+    print(f"{name}: the whole stage {time.perf_counter() - started:.1f} s, {len(found.draw_bound)} draws; {peak():.0f} MiB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--skip-large", action="store_true", help="leave out the grid of 45 x 45")
     options = parser.parse_args()
+    stage("heavy-hex 133", load_profile("heron-133").topology)
     show("heavy-hex 133", load_profile("heron-133").topology, range(3), 1000)
     show("grid 7 x 15", Topology(kind="grid", rows=7, columns=15), range(3), 1000)
     show("grid 10 x 10", Topology(kind="grid", rows=10, columns=10), range(2), 1000)
@@ -56,6 +81,7 @@ def main() -> None:
     show("heavy-hex 433", Topology(kind="heavy-hex", rows=13, columns=27), range(1), 200)
     if not options.skip_large:
         show("grid 45 x 45", Topology(kind="grid", rows=45, columns=45), range(1), 200)
+        stage("grid 45 x 45", Topology(kind="grid", rows=45, columns=45))
 
 
 if __name__ == "__main__":
