@@ -164,12 +164,14 @@ def _alike(v: dict[str, Any]) -> str:
 def _without_verdict(verdicts: Sequence[dict[str, Any]]) -> list[Text]:
     """One line for each kind of instrument that gives no verdict; the whole reason where there is only one of a kind."""
     out = []
+    laws = [v["jurisdiction"] for v in verdicts]
     for outcome, words in _SILENT:
         found = [v for v in verdicts if v["outcome"] == outcome]
         if len(found) == 1:
             out.append(Text(f"{found[0]['jurisdiction']} ({found[0]['instrument']}): {found[0]['reason']}."))
         elif found:
-            out.append(Text(f"{words}: {', '.join(v['jurisdiction'] for v in found)}; see 'qthreshold rules show ID'."))
+            names = [v["jurisdiction"] if laws.count(v["jurisdiction"]) == 1 else f"{v['jurisdiction']} ({v['instrument']})" for v in found]
+            out.append(Text(f"{words}: {', '.join(names)}; see 'qthreshold rules show ID'."))
     return out
 
 
