@@ -7,7 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from qthreshold.cli.common import parse_criteria
+from qthreshold.errors import InputError
 from reference.commands import PROFILE, here
 
 LAW = Path(__file__).parents[2] / "docs" / "law.md"
@@ -190,6 +194,24 @@ def test_reported_errors_are_labelled_as_reported(call, tmp_path):
     assert document["device"]["two_qubit_error"]["mean"] == pytest.approx(6e-3)
     assert document["verdicts"][0]["interpretation"]["estimate"] == "reported"
     assert {"device"} == set(document["verdicts"][0]["evidence"]["records"])
+
+
+CRITERIA = st.dictionaries(st.sampled_from(["one_qubit_error", "readout_error", "cnot_error"]), st.floats(1e-9, 1), min_size=1)
+
+
+@given(CRITERIA, st.sampled_from(["", " "]))
+def test_criteria_are_read_as_they_are_written(criteria, space):
+    text = f",{space}".join(f"{name}{space}={space}{value!r}" for name, value in criteria.items())
+    assert parse_criteria(text) == criteria
+
+
+@given(st.text(max_size=30))
+def test_any_other_text_is_refused_or_read_whole(text):
+    try:
+        found = parse_criteria(text)
+    except InputError:
+        return
+    assert len(found) == text.count(",") + 1
 
 
 def test_criteria_apply_to_reported_errors(call, tmp_path):
