@@ -11,7 +11,7 @@ from qthreshold.decays import make_decays
 from qthreshold.fits import FittedErrors, make_fits
 from qthreshold.plan import make_plan
 from qthreshold.recipe import Recipe
-from qthreshold.ticket import make_tickets
+from qthreshold.ticket import layer_tickets
 
 BLOCKS = {g: native.block_element("cnot", g) for g in native.NATIVE_UNITARY}
 
@@ -23,7 +23,7 @@ def test_pipeline(benchmark: BenchmarkFixture, profile: str, recipe: str) -> Non
     def run() -> FittedErrors:
         with AerBackend(profile, workers=1) as backend:
             plan = make_plan(backend.device, load_named("circuits", recipe, Recipe, "recipe"), 1, BLOCKS)
-            counts = add_counts(backend.collect(plan, t, lambda done: None) for t in make_tickets(plan, backend.spec))
+            counts = add_counts(backend.collect(plan, t, lambda done: None) for t in layer_tickets(plan, backend.spec))
             return make_fits(make_decays(plan, backend.device, counts), 0.95)
 
     fits = benchmark.pedantic(run, rounds=2)

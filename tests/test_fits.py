@@ -11,7 +11,7 @@ from qthreshold.fits import make_fits
 from qthreshold.numerics.decay import REASONS
 from qthreshold.plan import make_plan
 from qthreshold.recipe import Recipe
-from qthreshold.ticket import make_tickets
+from qthreshold.ticket import layer_tickets
 
 ONE, TWO = np.array([1, 100, 400]), np.array([1, 30, 90])
 
@@ -179,7 +179,7 @@ def tiny_run():
     backend = AerBackend("tiny-5", workers=1)
     recipe = load_named("circuits", "default", Recipe, "recipe")
     plan = make_plan(backend.device, recipe, 11, dict.fromkeys(native.NATIVE_UNITARY, native.CNOT))
-    counts = add_counts(backend.collect(plan, t, lambda n: None) for t in make_tickets(plan, backend.spec))
+    counts = add_counts(backend.collect(plan, t, lambda n: None) for t in layer_tickets(plan, backend.spec))
     return make_fits(make_decays(plan, backend.device, counts), 0.95), backend.truth("cnot")
 
 

@@ -156,7 +156,7 @@ def test_arrays_of_all_stage_records_are_read_only():
     [
         line_device("mixed"),
         small_plan(line_device("ecr")),
-        Ticket(plan_id="p", backend="aer", number=3, first=1, last=5, job_ids=("a", "b")),
+        Ticket(plan_id="p", backend="aer", number=3, circuits=np.array([1, 4, 7])),
         Interval(low=math.nan, best=math.nan, high=math.nan, level=0.95),
     ],
     ids=lambda r: type(r).__name__,

@@ -210,14 +210,14 @@ def our_end_to_end(protocol: str) -> dict[str, float]:
     from qthreshold.counts import add_counts
     from qthreshold.decays import make_decays
     from qthreshold.fits import make_fits
-    from qthreshold.ticket import make_tickets
+    from qthreshold.ticket import layer_tickets
 
     simulated = _pairs_only(device(), PAIRS)
     found: list[float] = []
 
     def work(seed: int) -> None:
         plan = _plan(simulated, protocol, FEW_LENGTHS, FEW_SAMPLES, seed)
-        counts = add_counts(backend.collect(plan, t, lambda done: None) for t in make_tickets(plan, backend.spec))
+        counts = add_counts(backend.collect(plan, t, lambda done: None) for t in layer_tickets(plan, backend.spec))
         found[:] = make_fits(make_decays(plan, backend.device, counts), 0.95).cnot[:, 0].tolist()
 
     with tempfile.TemporaryDirectory() as folder:

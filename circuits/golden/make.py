@@ -17,9 +17,9 @@ import numpy as np
 from qiskit import qasm3
 
 from qthreshold.circuits import native
-from qthreshold.circuits.build import build_circuit, circuit_name
+from qthreshold.circuits.build import build_circuit
 from qthreshold.device import build_device
-from qthreshold.plan import REFERENCE, TWO_QUBIT, make_plan
+from qthreshold.plan import REFERENCE, TWO_QUBIT, circuit_name, make_plan
 from qthreshold.recipe import Recipe
 
 RECIPE = {

@@ -11,13 +11,13 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Interval", "Record", "canonical_json", "content_id", "parts", "rebuild"]
+__all__ = ["Arrays", "Interval", "Record", "canonical_json", "content_id", "parts", "rebuild"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 R = typing.TypeVar("R", bound="Record")
@@ -68,6 +68,8 @@ class Record:
     """Base of all records: immutable, read-only arrays, equality by content id."""
 
     schema: ClassVar[str] = ""
+    upgrades: ClassVar[Mapping[str, Callable[[Mapping[str, Any], Arrays], tuple[dict[str, Any], Arrays]]]] = {}
+    """For inputs, which stay readable in every version: older schema -> what turns its header and arrays into today's."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

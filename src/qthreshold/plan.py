@@ -35,13 +35,17 @@ __all__ = [
     "TWO_QUBIT",
     "Plan",
     "PlanCost",
+    "circuit_name",
+    "circuit_seconds",
     "make_plan",
     "plan_cost",
     "plan_without_circuits",
+    "preflight_plan",
     "seed_rng",
 ]
 
 READOUT, ONE_QUBIT, TWO_QUBIT = 0, 1, 2
+_NAMES = {READOUT: "readout", ONE_QUBIT: "rb1", TWO_QUBIT: "rb2"}
 REFERENCE, INTERLEAVED = 0, 1
 
 MOST_STEPS = 500_000_000
@@ -145,6 +149,7 @@ class PlanCost:
 
     circuits: int
     executions: int
+    jobs: int
     longest_circuit: int
     longest_seconds: float
     estimated_seconds: float
@@ -192,6 +197,26 @@ def make_plan(device: Device, recipe: Recipe, seed: int, block_element: Mapping[
         one_qubit_lengths=of_qubits.lengths, two_qubit_lengths=of_edges.lengths, qubits=qubits, edges=edges, n_edges_usable=len(usable),
         context=_context(device, edges, edge_layer),
         **builder.arrays(),
+    )  # fmt: skip
+
+
+def preflight_plan(device: Device, shots: int = 100) -> Plan:
+    """One circuit with a known outcome: X on one qubit of a few, which tells a provider's order of bits from its reverse.
+
+    Args:
+        device: The device; it needs a usable qubit.
+        shots: Executions.
+    """
+    qubits = device.usable_qubits
+    known = next((q for q in qubits.tolist() if 2 * q + 1 != device.n_qubits), int(qubits[0]))  # not the middle one, which a reversal keeps
+    few = np.unique([known, *qubits[:3].tolist()])
+    bits = (few == known).astype(np.int64)
+    builder = _Builder(device, 0, padded=False)
+    builder._circuit(READOUT, REFERENCE, 0, 0, 0, shots, few, np.zeros(len(few)), cliffords.pauli(bits[:, None], 1), bits)
+    none = np.zeros(0, dtype=np.int64)
+    return Plan(
+        device_id=device.id, recipe=Recipe(schema="qthreshold/recipe/1", name="preflight").model_dump(mode="json", by_alias=True), seed=0,
+        one_qubit_lengths=none, two_qubit_lengths=none, qubits=few, edges=none, n_edges_usable=0, context="unstated", **builder.arrays(),
     )  # fmt: skip
 
 
@@ -352,18 +377,35 @@ def _finish(total: npt.NDArray[np.uint16], outcome: npt.NDArray[np.int64], n: in
     return cliffords.compose(cliffords.inverse(total, n), cliffords.pauli(outcome | sign << n, n), n)
 
 
-def plan_cost(plan: Plan, device: Device) -> PlanCost:
-    """Circuits, executions, the longest circuit in steps and seconds, and the device time they take.
+def circuit_name(plan: Plan, circuit: int) -> str:
+    """A name that says what a circuit is, such as ``c000123-rb2-int-layer3-m86-k4``."""
+    arm = {READOUT: "", ONE_QUBIT: "", TWO_QUBIT: "-int" if plan.circuit_arm[circuit] == INTERLEAVED else "-ref"}
+    kind = int(plan.circuit_experiment[circuit])
+    c = (plan.circuit_layer[circuit], plan.circuit_length[circuit], plan.circuit_sample[circuit])
+    return f"c{circuit:06d}-{_NAMES[kind]}{arm[kind]}-layer{c[0]}-m{c[1]}-k{c[2]}"
 
-    Device time = executions x (repetition delay + circuit duration) + one job overhead for each layer, which is what is
-    submitted at once; durations from the reported gate durations, zero where nothing is reported.
-    """
+
+def circuit_seconds(plan: Plan, device: Device) -> npt.NDArray[np.float64]:
+    """Duration of one execution of each circuit, ``(C,)``, from the reported gate durations; zero where nothing is reported."""
     step = step_seconds(device, padded=plan.padded)
     per_step = np.array([[0.0, 0.0], [step.one_qubit, step.one_qubit], [step.reference, step.interleaved]])
-    duration = plan.circuit_length * per_step[plan.circuit_experiment, plan.circuit_arm] + step.readout
-    executions = int(plan.circuit_shots.sum())
-    seconds = float((plan.circuit_shots * (device.repetition_delay + duration)).sum()) + device.job_overhead * (len(plan.layer_starts) - 1)
+    return plan.circuit_length * per_step[plan.circuit_experiment, plan.circuit_arm] + step.readout
+
+
+def plan_cost(plan: Plan, device: Device, jobs: int | None = None) -> PlanCost:
+    """Circuits, executions, the longest circuit in steps and seconds, and the device time they take.
+
+    Device time = executions x (repetition delay + circuit duration) + one job overhead for each job.
+
+    Args:
+        plan: The plan.
+        device: Its device.
+        jobs: How many jobs the circuits are handed over in; one for each layer by default.
+    """
+    duration = circuit_seconds(plan, device)
+    jobs = len(plan.layer_starts) - 1 if jobs is None else jobs
     return PlanCost(
-        circuits=plan.n_circuits, executions=executions, longest_circuit=int(plan.circuit_length[duration.argmax()]) if duration.size else 0,
-        longest_seconds=float(duration.max(initial=0.0)), estimated_seconds=seconds,
+        circuits=plan.n_circuits, executions=int(plan.circuit_shots.sum()), jobs=jobs,
+        longest_circuit=int(plan.circuit_length[duration.argmax()]) if duration.size else 0, longest_seconds=float(duration.max(initial=0.0)),
+        estimated_seconds=float((plan.circuit_shots * (device.repetition_delay + duration)).sum()) + device.job_overhead * jobs,
     )  # fmt: skip

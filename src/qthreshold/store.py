@@ -31,6 +31,7 @@ R = TypeVar("R", bound=Record)
 _MANIFEST = "manifest.json"
 _INPUTS = ("run.json", "device.json", "truth.json", "plan.npz", "decays.csv")  # written once; nothing else in the directory can restore them
 _WRITTEN_ONCE = (*_INPUTS, "rules/", "tickets/", "counts/")
+_JOURNAL = "journal.jsonl"  # grows line by line; its lines are chained by hashes, so the manifest does not list it
 _DERIVED = ("decays.npz", "fits.npz", "metrics.json", "frontier.npz", "verdict.json")  # an older version of one is made again
 # what reading a damaged npz or JSON file can raise: zipfile, zlib, numpy and our own envelope each have their ways
 _DAMAGE = (
@@ -153,11 +154,14 @@ class RunDirectory:
                 with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                     envelope = json.loads(archive["header"].tobytes())
                     arrays = {k.removeprefix("array."): archive[k] for k in archive.files if k != "header"}
-            if envelope["schema"] != cls.schema:
-                raise self._other_schema(name, str(envelope["schema"]), cls.schema)
-            if envelope["id"] != content_id(cls.schema, envelope["fields"], arrays):
+            schema, fields = str(envelope["schema"]), envelope["fields"]
+            if schema != cls.schema and schema not in cls.upgrades:
+                raise self._other_schema(name, schema, cls.schema)
+            if envelope["id"] != content_id(schema, fields, arrays):
                 raise StoreError(f"{self.path / name} was changed: its content does not match its id; restore it or run again")
-            return rebuild(cls, envelope["fields"], arrays)
+            if schema != cls.schema:
+                fields, arrays = cls.upgrades[schema](fields, arrays)
+            return rebuild(cls, fields, arrays)
         except _DAMAGE as error:
             raise StoreError(f"{self.path / name} is damaged ({type(error).__name__}: {error}); {self._remedy(name)}") from error
 
@@ -177,6 +181,63 @@ class RunDirectory:
         except StoreError:
             return not self.has(name)
         return False
+
+    def discard_derived(self) -> None:
+        """Delete what follows from counts, because there are more counts now."""
+        names = [n for n in (*_DERIVED, "summary.json") if self.has(n)]
+        for name in names:
+            with _explained(self.path / name):
+                (self.path / name).unlink()
+        if names:
+            self._write_manifest({k: v for k, v in self._manifest().items() if k not in names})
+
+    def append_event(self, event: Mapping[str, Any]) -> None:
+        """Add a line to the journal; when this returns, it is on the disk.
+
+        A line that a kill left half-written is cut off first: nothing was done on the strength of it. Only to be called while
+        the directory is :meth:`locked`.
+
+        Raises:
+            StoreError: The journal is damaged or cannot be written.
+        """
+        path = self.path / _JOURNAL
+        lines, whole = self._journal()
+        text = json.dumps(event, sort_keys=True, allow_nan=False)
+        line = f"{_chained(lines[-1][0] if lines else '', text)} {text}\n".encode()
+        with _explained(path):
+            new = not path.exists()
+            with path.open("r+b" if not new else "xb") as file:
+                file.truncate(whole)
+                file.seek(whole)
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            if new:
+                _sync_directory(self.path)
+
+    def read_events(self) -> list[dict[str, Any]]:
+        """All lines of the journal, oldest first; none if there is no journal.
+
+        Raises:
+            StoreError: A line was changed or is missing.
+        """
+        return [json.loads(text) for _, text in self._journal()[0]]
+
+    def _journal(self) -> tuple[list[tuple[str, str]], int]:
+        """Whole lines of the journal, each as its check and its text, and how many bytes they take."""
+        if not self.has(_JOURNAL):
+            return [], 0
+        data = self._read(_JOURNAL)
+        whole = data.rfind(b"\n") + 1
+        lines: list[tuple[str, str]] = []
+        for number, raw in enumerate(data[:whole].decode(errors="replace").splitlines(), start=1):
+            check, _, text = raw.partition(" ")
+            if check != _chained(lines[-1][0] if lines else "", text):
+                raise StoreError(
+                    f"{self.path / _JOURNAL}, line {number}, was changed or follows a missing one; put back a copy: it knows which jobs were paid for"
+                )
+            lines.append((check, text))
+        return lines, whole
 
     def write_file(self, name: str, data: bytes) -> None:
         """Write a file that comes from elsewhere, byte by byte.
@@ -223,7 +284,12 @@ class RunDirectory:
             StoreError: There is no readable manifest.
         """
         stated = self._manifest()
-        found = {self._relative(p): p for p in sorted(self.path.rglob("*")) if p.is_file() and p.name != _MANIFEST and not p.name.startswith(".")}
+        self._journal()
+        found = {
+            self._relative(p): p
+            for p in sorted(self.path.rglob("*"))
+            if p.is_file() and p.name not in (_MANIFEST, _JOURNAL) and not p.name.startswith(".")
+        }
         faults = [f"{name}: missing" for name in sorted(set(stated) - set(found))]
         faults += [f"{name}: not in the manifest" for name in sorted(set(found) - set(stated))]
         faults += [
@@ -242,7 +308,8 @@ class RunDirectory:
             stated = {}
         files = {self._relative(p): _sha256(p.read_bytes()) for p in sorted(self.path.rglob("*")) if p.is_file() and not p.name.startswith(".")}
         files |= {name: stated[name] for name in set(files) & set(stated) if name.startswith(_WRITTEN_ONCE)}
-        files.pop(_MANIFEST, None)
+        for name in (_MANIFEST, _JOURNAL):
+            files.pop(name, None)
         self._write_manifest(files)
         for leftover in self.path.rglob(".*.tmp"):
             leftover.unlink(missing_ok=True)
@@ -328,6 +395,11 @@ def _sync_directory(path: Path) -> None:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _chained(before: str, text: str) -> str:
+    """Check of a journal line: 16 hex digits over the check before it and its own text."""
+    return _sha256(f"{before} {text}".encode())[:16]
 
 
 def _listed(array: np.ndarray[Any, Any]) -> list[Any]:

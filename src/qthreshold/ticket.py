@@ -1,39 +1,124 @@
-"""Ticket: one submission of a range of a plan's circuits, and the jobs that hold it."""
+"""Ticket: the circuits of a plan that are handed over together."""
 
-import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from itertools import pairwise
+from typing import Any, ClassVar
 
-from qthreshold.identity import Record
+import numpy as np
+import numpy.typing as npt
+
+from qthreshold.identity import Arrays, Record
+from qthreshold.limits import Limits
 from qthreshold.plan import Plan
 
-__all__ = ["Ticket", "make_tickets"]
+__all__ = ["Load", "Ticket", "layer_tickets", "provider_tickets"]
+
+Ints = npt.NDArray[np.int64]
+
+
+def _upgrade_1(header: Mapping[str, Any], arrays: Arrays) -> tuple[dict[str, Any], Arrays]:
+    """Version 1 named a range of circuits; its job ids were always empty."""
+    kept = {k: v for k, v in header.items() if k not in ("first", "last", "job_ids")}
+    return kept, {"circuits": np.arange(header["first"], header["last"], dtype=np.int64)}
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Ticket(Record):
-    """Circuits ``first`` to ``last - 1`` of a plan, as submitted.
+    """Circuits of a plan that are handed over together: a layer for a simulator, a job for a provider.
 
     Attributes:
         plan_id: The plan.
-        backend: Backend spec that the circuits were given to.
+        backend: Backend spec that the circuits are for.
         number: Position among the run's tickets.
-        first, last: Range of circuits.
-        job_ids: Jobs at the provider; empty for local simulation.
+        circuits: Circuits of the plan, increasing, int64 ``(T,)``.
     """
 
-    schema: ClassVar[str] = "qthreshold/ticket/1"
+    schema: ClassVar[str] = "qthreshold/ticket/2"
+    upgrades: ClassVar = {"qthreshold/ticket/1": _upgrade_1}
     plan_id: str
     backend: str
     number: int
-    first: int
-    last: int
-    job_ids: tuple[str, ...]
+    circuits: Ints
+
+    def _check(self) -> None:
+        if self.circuits.ndim != 1 or not self.circuits.size or (np.diff(self.circuits) <= 0).any():
+            raise ValueError(f"a ticket needs circuits in increasing order, got {self.circuits.tolist()[:8]}")
+
+    def units(self, plan: Plan) -> Ints:
+        """The plan's units in these circuits, int64 ``(U,)``."""
+        return np.flatnonzero(np.isin(plan.unit_circuit, self.circuits))
 
 
-def make_tickets(plan: Plan, backend: str) -> list[Ticket]:
-    """One ticket per layer of each experiment, in execution order."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What each circuit of a plan asks of a control system.
+
+    Attributes:
+        instructions: Gates and measurements, ``(C,)``.
+        two_qubit_gates: ``(C,)``.
+        control: Control instructions on each qubit, ``(C, n)``, a gate weighted as the provider counts it.
+    """
+
+    instructions: Ints
+    two_qubit_gates: Ints
+    control: Ints
+
+
+def layer_tickets(plan: Plan, backend: str) -> list[Ticket]:
+    """One ticket per layer of each experiment, in execution order: what a simulator works through."""
     return [
-        Ticket(plan_id=plan.id, backend=backend, number=i, first=first, last=last, job_ids=())
-        for i, (first, last) in enumerate(itertools.pairwise(plan.layer_starts))
+        Ticket(plan_id=plan.id, backend=backend, number=i, circuits=np.arange(first, last, dtype=np.int64))
+        for i, (first, last) in enumerate(pairwise(plan.layer_starts))
     ]
+
+
+def provider_tickets(plan: Plan, backend: str, load: Load, limits: Limits) -> list[Ticket]:
+    """As few jobs as the provider's limits allow, each with one number of shots; arms of a sequence stay neighbours.
+
+    Args:
+        plan: The plan.
+        backend: Backend spec.
+        load: What each circuit asks for.
+        limits: The provider's.
+
+    Raises:
+        ValueError: A single circuit exceeds a limit; the message names it.
+    """
+    groups: list[Ints] = []
+    for shots in dict.fromkeys(plan.circuit_shots.tolist()):  # in execution order
+        groups += _split(np.flatnonzero(plan.circuit_shots == shots), shots, load, limits)
+    return [Ticket(plan_id=plan.id, backend=backend, number=i, circuits=g) for i, g in enumerate(groups)]
+
+
+def _split(circuits: Ints, shots: int, load: Load, limits: Limits) -> list[Ints]:
+    """Fill jobs one after the other, none over a limit."""
+    sizes = {
+        "circuits": np.ones_like(circuits), "executions": np.full_like(circuits, shots),
+        "payload_bytes": np.ceil(load.instructions[circuits] * limits.bytes_per_instruction).astype(np.int64) + limits.bytes_per_circuit,
+        "two_qubit_gates": load.two_qubit_gates[circuits],
+    }  # fmt: skip
+    most = {name: getattr(limits, name) for name in (*sizes, "instructions_per_qubit")}
+    out: list[Ints] = []
+    start = 0
+    while start < len(circuits):
+        fits = len(circuits) - start
+        for name, size in sizes.items():
+            if most[name] is not None:
+                fits = min(fits, int(np.searchsorted(np.cumsum(size[start:]), most[name], side="right")))
+        if most["instructions_per_qubit"] is not None:
+            while fits > 1 and load.control[circuits[start : start + fits]].sum(axis=0).max(initial=0) > most["instructions_per_qubit"]:
+                fits //= 2
+            if load.control[circuits[start]].max(initial=0) > most["instructions_per_qubit"]:
+                fits = 0
+        if not fits:
+            raise ValueError(_too_large(int(circuits[start]), {n: int(s[start]) for n, s in sizes.items()}, load, most, limits.provider))
+        out.append(circuits[start : start + fits])
+        start += fits
+    return out
+
+
+def _too_large(circuit: int, sizes: Mapping[str, int], load: Load, most: Mapping[str, int | None], provider: str) -> str:
+    sizes = {**sizes, "instructions_per_qubit": int(load.control[circuit].max(initial=0))}
+    over = [f"{sizes[n]:,} {n.replace('_', ' ')} (limit {m:,})" for n, m in most.items() if m is not None and sizes[n] > m]
+    return f"circuit {circuit} alone needs {' and '.join(over)} of {provider}; take shorter lengths, fewer shots or a larger spacing in the recipe"

@@ -11,11 +11,12 @@ import functools
 import hashlib
 import importlib.metadata
 import platform
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,32 +24,37 @@ import numpy.typing as npt
 from qthreshold import rulebook
 from qthreshold.assess import Assessment, assess, changed_criteria, checked_confidence
 from qthreshold.backends import open_backend
-from qthreshold.backends.base import Backend
+from qthreshold.backends.base import Backend, Provider, Simulator
 from qthreshold.backends.noise import Truth
 from qthreshold.circuits.native import NATIVE_UNITARY, block_element
+from qthreshold.circuits.size import circuit_load
 from qthreshold.counts import Counts, add_counts, no_counts
-from qthreshold.datafiles import load_named, read_bytes
+from qthreshold.datafiles import load_named, load_toml, read_bytes
 from qthreshold.decays import DecayTable, make_decays
 from qthreshold.device import Device
-from qthreshold.errors import InputError, StoreError
+from qthreshold.errors import InputError, JobFailedError, StoreError
 from qthreshold.evidence import run_evidence
 from qthreshold.fits import FittedErrors, make_fits
 from qthreshold.frontier import Frontier, make_frontier
 from qthreshold.identity import Record, content_id
 from qthreshold.interpretation import Interpretation
+from qthreshold.jobs import Campaign, Consent, Patience, Watcher, estimate, read_journal
+from qthreshold.journal import Attempt
+from qthreshold.limits import Limits, Prices
 from qthreshold.metrics import DeviceMetrics, make_metrics
 from qthreshold.numerics.graphs import largest_components
-from qthreshold.plan import Plan, PlanCost, make_plan, plan_cost, seed_rng
+from qthreshold.plan import Plan, PlanCost, circuit_name, make_plan, plan_cost, seed_rng
 from qthreshold.recipe import Criteria, Recipe
 from qthreshold.report.summary import make_summary
 from qthreshold.store import RunDirectory
 from qthreshold.survival import HIGHEST_QUBIT, SurvivalTable, parse_survival, survival_decays, survival_device, survival_plan
-from qthreshold.ticket import Ticket, make_tickets
+from qthreshold.ticket import Ticket, layer_tickets, provider_tickets
 from qthreshold.verdict import Verdicts
 
 __all__ = [
-    "DEFAULT_BACKEND", "DEFAULT_RECIPE", "RunResult", "analyse", "assess_run", "collect", "default_directory", "ingest", "judge_run", "load_recipe",
-    "load_result", "make_run", "measured_elsewhere", "read_header", "report", "resume", "run", "software_versions", "submit",
+    "DEFAULT_BACKEND", "DEFAULT_RECIPE", "Forecast", "JobForecast", "RunResult", "analyse", "assess_run", "cancel", "collect", "default_directory",
+    "finish", "forecast", "ingest", "judge_run", "load_prices", "load_recipe", "load_result", "make_run", "measured_elsewhere", "planned_tickets",
+    "read_header", "report", "resume", "run", "software_versions", "submit",
 ]  # fmt: skip
 
 DEFAULT_BACKEND = "aer:heron-133"
@@ -61,22 +67,14 @@ _METRICS_STREAM, _FRONTIER_STREAM = 3, 4  # spawn keys of the draws behind metri
 R = TypeVar("R", bound=Record)
 
 
-class Watcher(Protocol):
-    """Told how a run goes on; the command line shows it as progress bars."""
-
-    def stage(self, name: str, total: int) -> None:
-        """A stage begins; ``total`` is the number of units it will work through, 0 if unknown."""
-        ...
-
-    def advance(self, done: int) -> None:
-        """Units finished since the last call."""
-        ...
-
-
 class _Silent:
     def stage(self, name: str, total: int) -> None: ...
 
     def advance(self, done: int) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def say(self, text: str) -> None: ...
 
 
 SILENT: Watcher = _Silent()
@@ -97,18 +95,80 @@ class RunResult:
     truth: Truth | None
     header: dict[str, Any]
     seconds: dict[str, float]
+    missing: tuple[str, ...] = ()
+    """Names of circuits that were planned and have no counts."""
+    jobs: int | None = None
+    """How many jobs the circuits were handed over in, at a provider."""
+    charged: float | None = None
+    """Seconds of device time that the provider charged, once all of them are known."""
 
     @property
     def cost(self) -> PlanCost:
         """What the plan costs on a machine of this kind."""
-        return plan_cost(self.plan, self.device)
+        return plan_cost(self.plan, self.device, self.jobs)
 
     def summary(self) -> dict[str, Any]:
         """The summary, as in ``summary.json`` (schema ``qthreshold/summary/1``)."""
         return make_summary(
             header=self.header, device=self.device, plan=self.plan, fits=self.fits, metrics=self.metrics, frontier=self.frontier,
-            verdicts=self.verdicts, truth=self.truth, cost=self.cost, seconds=self.seconds,
+            verdicts=self.verdicts, truth=self.truth, cost=self.cost, seconds=self.seconds, missing=self.missing, charged=self.charged,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobForecast:
+    """What one job will take."""
+
+    number: int
+    circuits: int
+    shots: int
+    executions: int
+    seconds: float
+    money: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What a plan will take before anything is sent.
+
+    Attributes:
+        directory: The run.
+        plan_id: The plan.
+        qubits, pairs: How many are measured.
+        cost: Of all circuits.
+        jobs: One by one, at a provider; empty for a simulator.
+        currency: Of the money, where prices are known.
+    """
+
+    directory: Path
+    plan_id: str
+    qubits: int
+    pairs: int
+    cost: PlanCost
+    jobs: tuple[JobForecast, ...]
+    currency: str | None
+
+    @property
+    def money(self) -> float | None:
+        """Of all jobs together."""
+        return sum(j.money or 0.0 for j in self.jobs) if self.currency is not None else None
+
+    def line(self) -> str:
+        """In a sentence."""
+        c = self.cost
+        jobs = f" in {len(self.jobs)} jobs" if self.jobs else ""
+        money = f", {self.money:,.2f} {self.currency}" if self.money is not None else ""
+        return (
+            f"{c.circuits:,} circuits, {c.executions:,} executions{jobs}, longest {c.longest_circuit:,} Cliffords"
+            f" ({1e6 * c.longest_seconds:,.0f} us); about {c.estimated_seconds:,.0f} s of device time on hardware{money}"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "plan_id": self.plan_id, **dataclasses.asdict(self.cost), "money": self.money, "currency": self.currency,
+            "per_job": [dataclasses.asdict(j) for j in self.jobs],
+        }  # fmt: skip
 
 
 @functools.cache
@@ -167,6 +227,8 @@ def make_run(
         plan = make_plan(device, recipe, seed, {g: block_element(recipe.two_qubit.gate, g) for g in NATIVE_UNITARY})
     except ValueError as error:
         raise InputError(str(error)) from None
+    if isinstance(backend, Provider):
+        planned_tickets({"backend": backend.spec, "limits": backend.limits.model_dump(mode="json", by_alias=True)}, device, plan)
     directory = RunDirectory.create(out)
     _write(directory, "device.json", device)
     truth = backend.truth(plan.block)
@@ -174,9 +236,20 @@ def make_run(
         _write(directory, "truth.json", truth)
     _write(directory, "plan.npz", plan)
     _keep_own_rules(directory, terms.rules, rules_dir)
-    _write_header(directory, plan, terms, backend=backend.spec, backend_state=backend.state)
+    _write_header(directory, plan, terms, backend=backend.spec, backend_state=backend.state, **_provider_terms(directory, backend))
     _took(directory, "plan", started)
     return directory
+
+
+def _provider_terms(directory: RunDirectory, backend: Backend) -> dict[str, Any]:
+    """What the header of a run at a provider says beside: its tag, how jobs are run, the limits they are cut to; and the calibration, in a file."""
+    if not isinstance(backend, Provider):
+        return {}
+    calibration = backend.calibration()
+    if calibration is not None:
+        directory.write_json("calibration/0000.json", {"schema": "qthreshold/calibration/1", **calibration})
+    limits = backend.limits.model_dump(mode="json", by_alias=True)
+    return {"tag": f"qth-{secrets.token_hex(6)}", "settings": dict(backend.settings), "limits": limits}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,27 +412,123 @@ def _run_id(header: Mapping[str, Any]) -> str:
     return content_id("qthreshold/run/1", {k: v for k, v in header.items() if k != "run_id"}, {})[:16]
 
 
-def submit(directory: RunDirectory, backend: Backend) -> None:
-    """Hand over every ticket that has not been handed over yet."""
+def submit(
+    directory: RunDirectory, backend: Backend, *, consent: Consent | None = None, retry: bool = False, resubmit: bool = False,
+    watch: Watcher = SILENT, patience: Patience | None = None,
+) -> None:  # fmt: skip
+    """Hand over every ticket that has not been handed over yet.
+
+    Args:
+        directory: The run.
+        backend: Its backend.
+        consent: What the user agrees to, where jobs may cost money; by default to nothing.
+        retry: Send tickets again whose jobs ended without a result.
+        resubmit: Send tickets again of which the provider cannot say whether they arrived.
+        watch: Told about progress.
+        patience: How long to wait.
+
+    Raises:
+        InputError: The backend's device has changed so that the plan is void, or nobody agreed to the cost.
+        BackendError: The provider failed, or the cap is reached.
+    """
     started = time.monotonic()
     with _working_on(directory):
         header, device, plan = _read(directory)
-        _same_state(directory, header, device, backend)
-        for ticket in make_tickets(plan, header["backend"]):
+        if isinstance(backend, Simulator):
+            _same_state(directory, header, device, backend)
+        elif not isinstance(backend, Provider):
+            raise InputError(_offline(directory, backend))
+        tickets = _made_tickets(directory, header, device, plan)
+        if isinstance(backend, Provider):
+            _note_calibration(directory, backend)
+            campaign = _campaign(directory, header, device, plan, backend, tickets, watch, patience)
+            campaign.submit(consent or Consent(), retry=retry, resubmit=resubmit)
+        _took(directory, "submit", started, add=isinstance(backend, Provider))
+
+
+def _offline(directory: RunDirectory, backend: Backend) -> str:
+    return (
+        f"{backend.spec} runs nothing by itself: write the circuits with 'qthreshold circuits export {directory.path}', run them, "
+        f"and bring the counts with 'qthreshold ingest {directory.path} FILE'"
+    )
+
+
+def planned_tickets(header: Mapping[str, Any], device: Device, plan: Plan) -> list[Ticket]:
+    """How a plan's circuits are handed over: by layer to a simulator, in few jobs to a provider.
+
+    Raises:
+        InputError: A circuit is larger than the provider takes.
+    """
+    if "limits" not in header:
+        return layer_tickets(plan, header["backend"])
+    limits = Limits.model_validate(header["limits"])
+    try:
+        return provider_tickets(plan, header["backend"], circuit_load(plan, device, limits.weights), limits)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _made_tickets(directory: RunDirectory, header: Mapping[str, Any], device: Device, plan: Plan) -> list[Ticket]:
+    """The run's tickets; those that are not on the disk yet are written."""
+    if not _complete(directory, plan):
+        for ticket in planned_tickets(header, device, plan):
             name = f"tickets/{ticket.number:04d}.json"
             if not directory.has(name):
-                _write(directory, name, backend.submit(plan, ticket))
-        _took(directory, "submit", started)
+                _write(directory, name, ticket)
+    return _tickets(directory, plan)
 
 
-def collect(directory: RunDirectory, backend: Backend, watch: Watcher = SILENT) -> None:
-    """Fetch the counts of every ticket that has none yet."""
+def _complete(directory: RunDirectory, plan: Plan) -> bool:
+    return sum(len(t.circuits) for t in _ticket_files(directory, plan)) == plan.n_circuits
+
+
+def _note_calibration(directory: RunDirectory, backend: Provider) -> None:
+    """Keep the device's own description as it is now, if it is another than the last that was kept."""
+    now, kept = backend.calibration(), directory.names("calibration")
+    if now is None:
+        return
+    document = {"schema": "qthreshold/calibration/1", **now}
+    if not kept or directory.read_json(kept[-1]) != document:
+        name = f"calibration/{len(kept):04d}.json"
+        directory.write_json(name, document)
+        directory.append_event({"event": "calibration", "at": round(time.time(), 3), "file": name, "calibration_id": now.get("calibration_id")})
+
+
+def _campaign(
+    directory: RunDirectory, header: Mapping[str, Any], device: Device, plan: Plan, backend: Provider, tickets: Sequence[Ticket],
+    watch: Watcher, patience: Patience | None,
+) -> Campaign:  # fmt: skip
+    def store(ticket: Ticket, counts: Counts) -> None:
+        directory.discard_derived()
+        _write(directory, _counts_name(ticket), counts)
+
+    return Campaign(
+        directory=directory, backend=backend, plan=plan, device=device, tickets=tickets, tag=header["tag"], store=store, watch=watch,
+        patience=patience or Patience.usual(),
+    )  # fmt: skip
+
+
+def collect(directory: RunDirectory, backend: Backend, watch: Watcher = SILENT, patience: Patience | None = None) -> None:
+    """Fetch the counts of every ticket that has none yet.
+
+    Raises:
+        BackendError: The device, provider or simulator failed, or jobs ended without a result; all other counts are stored.
+    """
     with _working_on(directory):
         header, device, plan = _read(directory)
-        _same_state(directory, header, device, backend)
         tickets = _tickets(directory, plan)
+        if isinstance(backend, Provider):
+            started = time.monotonic()
+            try:
+                _campaign(directory, header, device, plan, backend, tickets, watch, patience).collect()
+            finally:
+                _took(directory, "collect", started, add=True)
+            return
+        if not isinstance(backend, Simulator):
+            raise InputError(_offline(directory, backend))
+        _same_state(directory, header, device, backend)
         left = [t for t in tickets if not directory.has(_counts_name(t))]
-        units = {t.number: int(((plan.unit_circuit >= t.first) & (plan.unit_circuit < t.last)).sum()) for t in tickets}
+        units = {t.number: len(t.units(plan)) for t in tickets}
         watch.stage("collect", sum(units.values()))
         watch.advance(sum(units[t.number] for t in tickets if t not in left))
         for ticket in left:
@@ -368,20 +537,38 @@ def collect(directory: RunDirectory, backend: Backend, watch: Watcher = SILENT) 
             _took(directory, "collect", started, add=True)
 
 
+def cancel(directory: RunDirectory, backend: Backend, patience: Patience | None = None) -> list[tuple[Attempt, str]]:
+    """Cancel every job of a run that has not ended; returns each with the state it is in now.
+
+    Raises:
+        BackendError: The provider failed.
+    """
+    with _working_on(directory):
+        header, device, plan = _read(directory)
+        if not isinstance(backend, Provider):
+            return []
+        return list(_campaign(directory, header, device, plan, backend, _ticket_files(directory, plan), SILENT, patience).cancel())
+
+
 def _counts_name(ticket: Ticket) -> str:
     return f"counts/{ticket.number:04d}.npz"
 
 
+def _ticket_files(directory: RunDirectory, plan: Plan) -> list[Ticket]:
+    return [_child(directory, name, Ticket, plan_id=plan.id) for name in directory.names("tickets")]
+
+
 def _tickets(directory: RunDirectory, plan: Plan) -> list[Ticket]:
-    tickets = [_child(directory, name, Ticket, plan_id=plan.id) for name in directory.names("tickets")]
-    if sum(t.last - t.first for t in tickets) != plan.n_circuits:
+    tickets = _ticket_files(directory, plan)
+    held = np.sort(np.concatenate([np.zeros(0, dtype=np.int64), *(t.circuits for t in tickets)]))
+    if not np.array_equal(held, np.arange(plan.n_circuits)):
         raise StoreError(f"{directory.path}: not all circuits were submitted; run 'qthreshold submit {directory.path}'")
     return tickets
 
 
 def _counts(directory: RunDirectory, ticket: Ticket) -> Counts:
     counts = _child(directory, _counts_name(ticket), Counts, plan_id=ticket.plan_id)
-    if len(counts.circuit) and not ticket.first <= counts.circuit[0] <= counts.circuit[-1] < ticket.last:
+    if not np.isin(counts.circuit, ticket.circuits).all():
         raise StoreError(
             f"{directory.path / _counts_name(ticket)} holds circuits of another ticket; delete it and run 'qthreshold resume {directory.path}'"
         )
@@ -393,15 +580,19 @@ def _same_state(directory: RunDirectory, header: Mapping[str, Any], planned: Dev
         raise InputError(f"{directory.path} was planned for another state of {planned.name!r} than {backend.spec} has now; start a new run")
 
 
-def analyse(directory: RunDirectory) -> None:
+def analyse(directory: RunDirectory, *, partial: bool = False) -> None:
     """Counts, or a decay table, to decays, fits, metrics and frontier. Offline, and the same every time.
+
+    Args:
+        directory: The run.
+        partial: Take what counts there are; what is missing is named in the summary.
 
     Raises:
         StoreError: Counts are missing, or the table was changed.
     """
     started = time.monotonic()
     header, device, plan = _read(directory)
-    decays = _table_decays(directory, header, plan) if _is_table(header) else _counted_decays(directory, device, plan)
+    decays = _table_decays(directory, header, plan) if _is_table(header) else _counted_decays(directory, device, plan, partial)
     fits = make_fits(decays, header["confidence"])
     metrics, frontier = _device_metrics(header, device, plan, decays, fits, plan.parsed_recipe().criteria)
     with _working_on(directory):
@@ -426,16 +617,26 @@ def _table_decays(directory: RunDirectory, header: Mapping[str, Any], plan: Plan
     return survival_decays(_parse_table(data, str(path)), plan)
 
 
-def _counted_decays(directory: RunDirectory, device: Device, plan: Plan) -> DecayTable:
-    tickets = _tickets(directory, plan)
-    missing = [t.number for t in tickets if not directory.has(_counts_name(t))]
-    if missing:
+def _counted_decays(directory: RunDirectory, device: Device, plan: Plan, partial: bool) -> DecayTable:
+    tickets = _ticket_files(directory, plan) if partial else _tickets(directory, plan)
+    held = [t for t in tickets if directory.has(_counts_name(t))]
+    if len(held) < len(tickets) and not (partial and held):
         raise StoreError(
-            f"{directory.path}: counts of {len(missing)} of {len(tickets)} tickets are missing; run 'qthreshold collect {directory.path}'"
+            f"{directory.path}: counts of {len(tickets) - len(held)} of {len(tickets)} tickets are missing; run 'qthreshold collect {directory.path}'"
         )
-    parts = [_counts(directory, t) for t in tickets]
+    parts = [_counts(directory, t) for t in held]
     counts = add_counts(parts) if parts else no_counts(plan.id, device.n_qubits)
     return make_decays(plan, device, counts)
+
+
+def _missing(directory: RunDirectory, header: Mapping[str, Any], plan: Plan) -> tuple[str, ...]:
+    """Names of the circuits without counts."""
+    if _is_table(header):
+        return ()
+    lacking = np.ones(plan.n_circuits, dtype=bool)
+    for ticket in _ticket_files(directory, plan):
+        lacking[ticket.circuits] &= not directory.has(_counts_name(ticket))
+    return tuple(circuit_name(plan, c) for c in np.flatnonzero(lacking).tolist())
 
 
 def judge_run(directory: RunDirectory) -> Assessment:
@@ -482,7 +683,7 @@ def assess_run(
     default = Interpretation(context=plan.context, gate=plan.block, estimate=metrics.estimate, connected=metrics.connected)
     return assess(
         instruments, run_evidence(metrics, frontier, default, level), as_of or datetime.date.fromisoformat(header["as_of"]),
-        metrics=metrics, frontier=frontier, executions=plan_cost(plan, device).executions or None,
+        metrics=metrics, frontier=frontier, executions=int(plan.circuit_shots.sum()) or None,
     )  # fmt: skip
 
 
@@ -513,24 +714,46 @@ def load_result(directory: RunDirectory) -> RunResult:
     header, device, plan = _read(directory)
     decays, fits, metrics, frontier = _analysed(directory, plan)
     return RunResult(
-        directory=directory.path, device=device, plan=plan, decays=decays, fits=fits, metrics=metrics, frontier=frontier, header=header,
+        missing=_missing(directory, header, plan), jobs=len(directory.names("tickets")) if "limits" in header else None,
+        charged=read_journal(directory).charged, directory=directory.path, device=device, plan=plan, decays=decays, fits=fits, metrics=metrics,
+        frontier=frontier, header=header,
         verdicts=_child(directory, "verdict.json", Verdicts, metrics_id=metrics.id),
         seconds=directory.read_json("timing.json") if directory.has("timing.json") else {},
         truth=directory.read_record("truth.json", Truth) if directory.has("truth.json") else None,
     )  # fmt: skip
 
 
-def resume(directory: RunDirectory, *, workers: int | None = None, watch: Watcher = SILENT) -> RunResult:
-    """Finish whatever is left of a run; what an older version derived is derived again."""
+def resume(
+    directory: RunDirectory, *, workers: int | None = None, watch: Watcher = SILENT, consent: Consent | None = None, retry: bool = False,
+    resubmit: bool = False, patience: Patience | None = None,
+) -> RunResult:  # fmt: skip
+    """Finish whatever is left of a run; what an older version derived is derived again.
+
+    Args:
+        directory: The run.
+        workers: Worker processes for local simulation.
+        watch: Told about progress.
+        consent: What the user agrees to, where jobs may cost money.
+        retry: Send tickets again whose jobs ended without a result.
+        resubmit: Send tickets again of which the provider cannot say whether they arrived.
+        patience: How long to wait for a provider.
+    """
     header, _, plan = _read(directory)
-    expected = len(make_tickets(plan, header["backend"]))
-    if any(len(directory.names(folder)) != expected for folder in ("tickets", "counts")):
-        with open_backend(header["backend"], workers=workers) as backend:
-            submit(directory, backend)
-            collect(directory, backend, watch)
+    if not _is_table(header) and _missing(directory, header, plan):
+        with open_backend(header["backend"], workers=workers) as backend, _partly(directory, watch):
+            submit(directory, backend, consent=consent, retry=retry, resubmit=resubmit, watch=watch, patience=patience)
+            collect(directory, backend, watch, patience)
+    return finish(directory, watch)
+
+
+def finish(directory: RunDirectory, watch: Watcher = SILENT, *, partial: bool = False) -> RunResult:
+    """Analyse, judge and report, as far as that is not done yet. Offline."""
     watch.stage("analyse", 0)
     stages: tuple[tuple[Callable[[RunDirectory], object], dict[str, type[Record]]], ...] = (
-        (analyse, {"decays.npz": DecayTable, "fits.npz": FittedErrors, "metrics.json": DeviceMetrics, "frontier.npz": Frontier}),
+        (
+            functools.partial(analyse, partial=partial),
+            {"decays.npz": DecayTable, "fits.npz": FittedErrors, "metrics.json": DeviceMetrics, "frontier.npz": Frontier},
+        ),
         (judge_run, {"verdict.json": Verdicts}),
     )  # fmt: skip
     again = False  # what follows from a record that was made again is made again
@@ -545,7 +768,8 @@ def run(
     backend: str = DEFAULT_BACKEND, recipe: str = DEFAULT_RECIPE, *, out: str | Path | None = None, seed: int = 1, confidence: float = 0.95,
     rules: Sequence[str] | None = None, as_of: datetime.date | None = None, rules_dir: Path | None = None,
     criteria: Mapping[str, float] | None = None, workers: int | None = None, watch: Watcher = SILENT,
-    planned: Callable[[RunDirectory, PlanCost], None] | None = None,
+    planned: Callable[[Forecast], None] | None = None, prices: Prices | None = None, consent: Consent | None = None,
+    patience: Patience | None = None,
 ) -> RunResult:  # fmt: skip
     """The whole job.
 
@@ -562,6 +786,9 @@ def run(
         workers: Worker processes for simulation; one per core by default. Results do not depend on it.
         watch: Told about progress.
         planned: Called once the plan is written, before anything runs.
+        prices: What device time costs, for the forecast.
+        consent: What the user agrees to, where jobs may cost money, e.g. ``Consent(cap=120)``.
+        patience: How long to wait for a provider.
 
     Returns:
         All records; ``.summary()`` gives the JSON summary.
@@ -578,13 +805,48 @@ def run(
             rules=rules, as_of=as_of, rules_dir=rules_dir,
         )  # fmt: skip
         if planned is not None:
-            planned(directory, plan_cost(directory.read_record("plan.npz", Plan), opened.device))
-        submit(directory, opened)
-        collect(directory, opened, watch)
-    watch.stage("analyse", 0)
-    analyse(directory)
-    judge_run(directory)
-    return report(directory)
+            planned(forecast(directory, prices))
+        with _partly(directory, watch):
+            submit(directory, opened, consent=consent, watch=watch, patience=patience)
+            collect(directory, opened, watch, patience)
+    return finish(directory, watch)
+
+
+@contextlib.contextmanager
+def _partly(directory: RunDirectory, watch: Watcher) -> Iterator[None]:
+    """Analyse what other jobs gave where some ended without a result; the error carries it on."""
+    try:
+        yield
+    except JobFailedError as error:
+        if directory.names("counts"):
+            error.partial = finish(directory, watch, partial=True)
+        raise
+
+
+def load_prices(path: Path) -> Prices:
+    """A user's file of prices.
+
+    Raises:
+        InputError: It cannot be read or is not valid.
+    """
+    return load_toml(path, Prices, "price")
+
+
+def forecast(directory: RunDirectory, prices: Prices | None = None) -> Forecast:
+    """What a run's plan will take, job by job where it goes to a provider."""
+    header, device, plan = _read(directory)
+    tickets = planned_tickets(header, device, plan) if "limits" in header else []
+    jobs = []
+    for t in tickets:
+        seconds, executions = estimate(plan, device, t, header["limits"]["job_overhead"]), int(plan.circuit_shots[t.circuits].sum())
+        jobs.append(JobForecast(
+            number=t.number, circuits=len(t.circuits), shots=int(plan.circuit_shots[t.circuits[0]]), executions=executions, seconds=round(seconds, 3),
+            money=prices.cost(seconds=seconds, executions=executions, jobs=1) if prices is not None else None,
+        ))  # fmt: skip
+    return Forecast(
+        directory=directory.path, plan_id=plan.id, qubits=len(plan.qubits), pairs=len(plan.edges), jobs=tuple(jobs),
+        cost=plan_cost(plan, device, len(tickets) if "limits" in header else None), currency=prices.currency if prices is not None else None,
+    )  # fmt: skip
 
 
 def _usable_component(device: Device) -> npt.NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from qthreshold.circuits import build, native
 from qthreshold.counts import add_counts, unpack_bits
 from qthreshold.errors import InputError
 from qthreshold.plan import ONE_QUBIT, TWO_QUBIT
-from qthreshold.ticket import make_tickets
+from qthreshold.ticket import layer_tickets
 from reference.devices import small_plan, small_recipe
 
 GATES = ("cz", "cx", "ecr", "rzz")
@@ -68,8 +68,8 @@ def joined(backend, plan):
     out = np.ones((plan.n_circuits, 2**n))
     strings = np.arange(2**n)
     measured = np.zeros(plan.n_circuits, dtype=int)
-    for ticket in make_tickets(plan, backend.spec):
-        units = np.flatnonzero((plan.unit_circuit >= ticket.first) & (plan.unit_circuit < ticket.last))
+    for ticket in layer_tickets(plan, backend.spec):
+        units = ticket.units(plan)
         for target in np.unique(plan.unit_target[units]):
             mine = units[plan.unit_target[units] == target]
             task = backend.task(plan, ticket, int(target), mine)
@@ -162,7 +162,7 @@ def test_true_error_is_that_of_the_compiled_block_under_aers_noise_model(gate, b
 
 
 def run_all(backend, plan, tickets=None):
-    return add_counts(backend.collect(plan, t, lambda n: None) for t in (tickets or make_tickets(plan, backend.spec)))
+    return add_counts(backend.collect(plan, t, lambda n: None) for t in (tickets or layer_tickets(plan, backend.spec)))
 
 
 def test_same_seed_repeats_and_another_seed_differs(tmp_path):
@@ -179,15 +179,15 @@ def test_counts_do_not_depend_on_the_number_of_workers(tmp_path):
     plan = small_plan(one.device, recipe)
     assert len(plan.unit_circuit) >= aer._FEW_UNITS  # else the second run would not start workers
     with backend_of(tmp_path, workers=2) as two:
-        tickets = make_tickets(plan, one.spec)
-        chosen = [t for t in tickets if plan.circuit_experiment[t.first] != TWO_QUBIT or t is tickets[-1]]
+        tickets = layer_tickets(plan, one.spec)
+        chosen = [t for t in tickets if plan.circuit_experiment[t.circuits[0]] != TWO_QUBIT or t is tickets[-1]]
         assert run_all(one, plan, chosen).id == run_all(two, plan, chosen).id
 
 
 def test_order_of_collection_does_not_matter(tmp_path):
     backend = backend_of(tmp_path)
     plan = small_plan(backend.device)
-    tickets = make_tickets(plan, backend.spec)
+    tickets = layer_tickets(plan, backend.spec)
     assert run_all(backend, plan, tickets).id == run_all(backend, plan, tickets[::-1]).id
 
 
@@ -209,7 +209,7 @@ def test_progress_counts_every_unit_once(tmp_path):
     backend = backend_of(tmp_path)
     plan = small_plan(backend.device)
     seen = []
-    for ticket in make_tickets(plan, backend.spec):
+    for ticket in layer_tickets(plan, backend.spec):
         backend.collect(plan, ticket, seen.append)
     assert sum(seen) == len(plan.unit_circuit)
 
@@ -217,10 +217,10 @@ def test_progress_counts_every_unit_once(tmp_path):
 def test_joined_counts_have_the_marginals_of_each_target(tmp_path):
     backend = backend_of(tmp_path)
     plan = small_plan(backend.device)
-    for ticket in make_tickets(plan, backend.spec):
+    for ticket in layer_tickets(plan, backend.spec):
         counts = backend.collect(plan, ticket, lambda n: None)
         bits = unpack_bits(counts.bits, 5).astype(int)
-        units = np.flatnonzero((plan.unit_circuit >= ticket.first) & (plan.unit_circuit < ticket.last))
+        units = ticket.units(plan)
         for target in np.unique(plan.unit_target[units]):
             mine = units[plan.unit_target[units] == target]
             rows = aer.simulate(backend.task(plan, ticket, int(target), mine))
@@ -239,7 +239,7 @@ def test_targets_of_one_circuit_are_independent(tmp_path):
     )
     backend = AerBackend(str(path), workers=1)
     plan = small_plan(backend.device, small_recipe(readout={"shots": 4000}))
-    ticket = make_tickets(plan, backend.spec)[0]
+    ticket = layer_tickets(plan, backend.spec)[0]
     counts = backend.collect(plan, ticket, lambda n: None)
     here = counts.circuit == 0
     bits = np.repeat(unpack_bits(counts.bits, 6)[here], counts.count[here], axis=0).astype(int)
@@ -253,7 +253,7 @@ def test_targets_of_one_circuit_are_independent(tmp_path):
 def test_tickets_of_equal_size_get_different_streams(tmp_path):
     backend = backend_of(tmp_path)
     plan = small_plan(backend.device)
-    ticket = make_tickets(plan, backend.spec)[0]
+    ticket = layer_tickets(plan, backend.spec)[0]
     again = ticket.replace(number=99)
     assert backend.collect(plan, ticket, lambda n: None).id != backend.collect(plan, again, lambda n: None).id
 
@@ -273,10 +273,10 @@ def test_noiseless_profile_always_gives_the_expected_outcome():
     )  # fmt: skip
     backend.noise = noise
     plan = small_plan(backend.device, small_recipe(one_qubit={"lengths": [0, 20], "sequences": 2}, lengths=[0, 20], sequences=2, shots=5))
-    for ticket in make_tickets(plan, backend.spec)[:3]:
+    for ticket in layer_tickets(plan, backend.spec)[:3]:
         counts = backend.collect(plan, ticket, lambda n: None)
         bits = unpack_bits(counts.bits, 36)
-        assert len(counts.circuit) == ticket.last - ticket.first  # one string each
+        assert len(counts.circuit) == len(ticket.circuits)  # one string each
         for row, c in enumerate(counts.circuit):
             for u in np.flatnonzero(plan.unit_circuit == c):
                 for k, q in enumerate(qubits_of(backend, plan, u)):

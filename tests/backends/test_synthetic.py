@@ -12,7 +12,7 @@ from qthreshold.counts import add_counts
 from qthreshold.decays import make_decays
 from qthreshold.fits import make_fits
 from qthreshold.plan import make_plan
-from qthreshold.ticket import make_tickets
+from qthreshold.ticket import layer_tickets
 from qthreshold.workflow import load_recipe
 from reference.commands import PROFILE
 
@@ -20,7 +20,7 @@ from reference.commands import PROFILE
 def measured(spec, seed, recipe="quick"):
     with open_backend(spec) as backend:
         plan = make_plan(backend.device, load_recipe(recipe), seed, dict.fromkeys(NATIVE_UNITARY, CNOT))
-        counts = add_counts(backend.collect(plan, t, lambda _: None) for t in make_tickets(plan, backend.spec))
+        counts = add_counts(backend.collect(plan, t, lambda _: None) for t in layer_tickets(plan, backend.spec))
         return plan, counts, make_fits(make_decays(plan, backend.device, counts), 0.95), backend.truth("cnot")
 
 

@@ -27,7 +27,8 @@ IDS = {
     "device-1.json": (Device, "b8ccef0644f0bea637fec37a0b9e3d970e49216a4b7051c502cf0500cf0f5aaf"),
     "truth-1.json": (Truth, "12d7c26b36db3f085adca0e4059cbbf55b18187417c3b9f10cebdecb929eb3bd"),
     "plan-1.npz": (Plan, "c327ca10d28f1a11e9caa805a0115cab436cfbe7576a4203cc31f4013d677374"),
-    "ticket-1.json": (Ticket, "02fd2514d355408b9f7fe802cc44de7e63f36b3827de2d4190f09933473127ef"),
+    "ticket-1.json": (Ticket, "eac4d1e5989b31143670fa95e6b1bf8831a63f4d613fa176d86a5d6303a0cf15"),  # upgraded: the ids of its content today
+    "ticket-2.json": (Ticket, "83d535053eae53620616e0e2c6165cb350f81bc95318cfcc10b0c49cca840949"),
     "counts-1.npz": (Counts, "30a29a7fbabb78569d9a89a170e8cdd92b691c5655484d2220a4ee355fc74e8f"),
     "decays-2.npz": (DecayTable, "0ff74d5d53632fb63a9862afc71b10f3d970dfa013007e833487f30b51716b41"),
     "fits-2.npz": (FittedErrors, "4b7262e0b21c78b0987e0a8496246daa86d29eb55d4ce7bb416f8e0861b6b8aa"),

@@ -10,7 +10,7 @@ from qthreshold.decays import make_decays
 from qthreshold.fits import make_fits
 from qthreshold.metrics import make_metrics
 from qthreshold.plan import make_plan, seed_rng
-from qthreshold.ticket import make_tickets
+from qthreshold.ticket import layer_tickets
 from qthreshold.workflow import load_recipe
 
 PROFILE = """
@@ -44,7 +44,7 @@ def test_the_true_mean_lies_inside_the_interval_in_93_of_100_seeds_of_quick_on_2
         for seed in range(100):
             plan = make_plan(backend.device, recipe, seed, dict.fromkeys(NATIVE_UNITARY, CNOT))
             assert len(plan.edges) == 20
-            counts = add_counts(backend.collect(plan, t, lambda _: None) for t in make_tickets(plan, backend.spec))
+            counts = add_counts(backend.collect(plan, t, lambda _: None) for t in layer_tickets(plan, backend.spec))
             fits = make_fits(make_decays(plan, backend.device, counts), 0.95)
             mean = make_metrics(backend.device, fits, recipe.criteria, seed_rng(seed, 3)).mean
             inside += mean.low <= truth <= mean.high

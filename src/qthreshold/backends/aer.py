@@ -96,10 +96,6 @@ class AerBackend:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
-    def submit(self, plan: Plan, ticket: Ticket) -> Ticket:
-        """Nothing to hand over: simulation happens on :meth:`collect`."""
-        return ticket
-
     def truth(self, block: str) -> Truth:
         """True errors from the profile's channels."""
         return true_errors(self.device, self.noise, block)
@@ -110,7 +106,7 @@ class AerBackend:
         Raises:
             BackendError: Aer fails.
         """
-        units = np.flatnonzero((plan.unit_circuit >= ticket.first) & (plan.unit_circuit < ticket.last))
+        units = ticket.units(plan)
         targets = np.unique(plan.unit_target[units])
         return join_outcomes(plan, ticket, self.device, self._run(plan, ticket, units, targets), progress)
 
@@ -140,7 +136,7 @@ class AerBackend:
         """Everything that a worker needs for one target."""
         circuits = plan.unit_circuit[units]
         lengths, shots = plan.circuit_length[circuits], plan.circuit_shots[circuits]
-        two = plan.circuit_experiment[ticket.first] == TWO_QUBIT
+        two = plan.circuit_experiment[ticket.circuits[0]] == TWO_QUBIT
         spans = [slice(s, s + m) for s, m in zip(plan.unit_start[units].tolist(), lengths.tolist(), strict=True)]
         noise = self.noise
         if two:

@@ -1,15 +1,17 @@
-"""What a backend is: a device, and a way to run a plan's circuits on it."""
+"""What a backend is: a device, and a way to run a plan's circuits on it, at once (simulator) or as jobs (provider)."""
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from qthreshold.backends.noise import Truth
 from qthreshold.counts import Counts
 from qthreshold.device import Device
+from qthreshold.limits import Limits
 from qthreshold.plan import Plan
 from qthreshold.ticket import Ticket
 
-__all__ = ["Backend", "Progress"]
+__all__ = ["Backend", "Progress", "Provider", "Sight", "Simulator"]
 
 Progress = Callable[[int], None]
 """Called with the number of units (a target in a circuit) finished since the last call."""
@@ -26,14 +28,96 @@ class Backend(Protocol):
     def __enter__(self) -> "Backend": ...
     def __exit__(self, *exception: object) -> None: ...
 
-    def submit(self, plan: Plan, ticket: Ticket) -> Ticket:
-        """Hand the ticket's circuits over; returns the ticket with its job ids. Local simulators have none and do nothing."""
-        ...
-
-    def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Counts:
-        """Outcomes of the ticket's circuits, waiting for them if need be."""
-        ...
-
     def truth(self, block: str) -> Truth | None:
         """True errors with ``block`` interleaved, where the backend knows its own noise."""
+        ...
+
+
+@runtime_checkable
+class Simulator(Backend, Protocol):
+    """Runs circuits here and now."""
+
+    def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Counts:
+        """Outcomes of the ticket's circuits."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What a look at a job showed.
+
+    Attributes:
+        state: ``queued``, ``running``, ``done``, ``failed``, ``cancelled`` or ``timed_out``.
+        ahead: Jobs in front of the device's queue, where the provider says.
+        message: The provider's own words about a job that failed.
+    """
+
+    state: str
+    ahead: int | None = None
+    message: str = ""
+
+
+@runtime_checkable
+class Provider(Backend, Protocol):
+    """Takes jobs and gives their results back later, perhaps to another process on another machine.
+
+    All methods raise the kinds of :mod:`qthreshold.errors`, never an exception of the provider's client.
+    """
+
+    paid: bool
+    """Whether jobs may cost money or quota."""
+    limits: Limits
+    preflight: bool
+    """Whether one small circuit with a known outcome goes first, because nobody has checked this provider's format of results."""
+    settings: Mapping[str, Any]
+    """How jobs are run, as recorded with the run: error suppression off or on, repetition delay, mode, client versions."""
+
+    def calibration(self) -> Mapping[str, Any] | None:
+        """The provider's own description of the device as it is now, plain JSON values; None where it has none."""
+        ...
+
+    def obstacles(self, plan: Plan) -> list[str]:
+        """Why the plan's circuits cannot run on the device as it is now, one line each; checked against the target."""
+        ...
+
+    def send(self, plan: Plan, ticket: Ticket, *, tags: Sequence[str], most_seconds: float | None) -> str:
+        """Hand a ticket's circuits over as one job and return its id.
+
+        Args:
+            plan: The plan.
+            ticket: The ticket.
+            tags: Labels that :meth:`find` must know the job by, the run's first, the attempt's second.
+            most_seconds: Device time after which the provider shall end the job, where it can.
+
+        Raises:
+            InputError: The device as it is now cannot run the circuits; nothing was sent.
+            RejectedError: Certainly not accepted, and will not be.
+            QuotaError: Certainly not accepted for now.
+            AuthenticationError: Certainly not accepted; the account is not.
+            TransientError: Nobody knows whether the job was accepted.
+        """
+        ...
+
+    def find(self, tag: str) -> dict[str, list[str]] | None:
+        """Ids of all jobs that carry a run's tag, by their attempt's tag; None where the provider has no tags."""
+        ...
+
+    def look(self, job_id: str) -> Sight:
+        """How a job is doing."""
+        ...
+
+    def fetch(self, plan: Plan, ticket: Ticket, job_id: str) -> Counts:
+        """Outcomes of a job that is done.
+
+        Raises:
+            CorruptResultError: They are not those of the ticket's circuits.
+        """
+        ...
+
+    def charged(self, job_id: str) -> float | None:
+        """Seconds of device time that a job was charged; None while that is not known."""
+        ...
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel a job; nothing happens to one that has ended."""
         ...

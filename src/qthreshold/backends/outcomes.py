@@ -18,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 
 def target_rng(plan: Plan, ticket: Ticket, target: int, purpose: int) -> np.random.Generator:
     """Independent streams through SeedSequence: Aer's own streams for consecutive seeds overlap (Qiskit/qiskit-aer#1916)."""
-    return seed_rng(plan.seed, 2, int(plan.circuit_experiment[ticket.first]), target, ticket.number, purpose)
+    return seed_rng(plan.seed, 2, int(plan.circuit_experiment[ticket.circuits[0]]), target, ticket.number, purpose)
 
 
 def join_outcomes(plan: Plan, ticket: Ticket, device: Device, results: Iterable[tuple[int, Ints, Ints]], progress: Progress) -> Counts:
@@ -31,17 +31,18 @@ def join_outcomes(plan: Plan, ticket: Ticket, device: Device, results: Iterable[
         results: Target, its units ``(J,)``, and how often each outcome was read in each, ``(J, 2**width)``.
         progress: Told the number of units done.
     """
-    shots = plan.circuit_shots[ticket.first : ticket.last]
-    bits = np.zeros((ticket.last - ticket.first, int(shots.max()), device.n_qubits), dtype=np.uint8)
-    two = plan.circuit_experiment[ticket.first] == TWO_QUBIT
+    shots = plan.circuit_shots[ticket.circuits]
+    bits = np.zeros((len(ticket.circuits), int(shots.max()), device.n_qubits), dtype=np.uint8)
+    two = plan.circuit_experiment[ticket.circuits[0]] == TWO_QUBIT
+    row_of = {c: i for i, c in enumerate(ticket.circuits.tolist())}
     for target, units, outcomes in results:
         rng = target_rng(plan, ticket, target, 1)
         qubits = device.direction[target] if two else [target]
         for unit, row in zip(units, outcomes, strict=True):
             drawn = rng.permutation(np.repeat(np.arange(len(row), dtype=np.uint8), row))
             for k, q in enumerate(qubits):
-                bits[plan.unit_circuit[unit] - ticket.first, : len(drawn), q] = drawn >> k & 1
+                bits[row_of[int(plan.unit_circuit[unit])], : len(drawn), q] = drawn >> k & 1
         progress(len(units))
-    circuit = np.repeat(np.arange(ticket.first, ticket.last), shots)
+    circuit = np.repeat(ticket.circuits, shots)
     filled = np.arange(bits.shape[1]) < shots[:, None]
     return pack_outcomes(plan.id, device.n_qubits, circuit, bits[filled])

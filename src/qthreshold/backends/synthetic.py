@@ -54,10 +54,6 @@ class SyntheticBackend:
     def __exit__(self, *exception: object) -> None:
         pass
 
-    def submit(self, plan: Plan, ticket: Ticket) -> Ticket:
-        """Nothing to hand over."""
-        return ticket
-
     def truth(self, block: str) -> Truth:
         """True errors from the profile's channels."""
         return true_errors(self.device, self._noise, block)
@@ -67,9 +63,9 @@ class SyntheticBackend:
         return join_outcomes(plan, ticket, self.device, self._draw(plan, ticket), progress)
 
     def _draw(self, plan: Plan, ticket: Ticket) -> Iterator[tuple[int, Ints, Ints]]:
-        units = np.flatnonzero((plan.unit_circuit >= ticket.first) & (plan.unit_circuit < ticket.last))
+        units = ticket.units(plan)
         truth = self.truth(plan.block)
-        experiment = int(plan.circuit_experiment[ticket.first])
+        experiment = int(plan.circuit_experiment[ticket.circuits[0]])
         for target in np.unique(plan.unit_target[units]).tolist():
             mine = units[plan.unit_target[units] == target]
             circuits = plan.unit_circuit[mine]

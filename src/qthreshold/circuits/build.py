@@ -15,22 +15,13 @@ from qiskit.circuit.library import CXGate, CZGate, ECRGate, RZGate, RZZGate, SXG
 
 from qthreshold.circuits import native
 from qthreshold.device import Device
-from qthreshold.plan import INTERLEAVED, ONE_QUBIT, READOUT, TWO_QUBIT, Plan
+from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, circuit_name
 
-__all__ = ["build_circuit", "build_circuits", "circuit_name", "unit_opcodes"]
+__all__ = ["build_circuit", "build_circuits", "unit_opcodes"]
 
 _ONE = (RZGate(pi / 2), RZGate(pi), RZGate(-pi / 2), SXGate(), XGate())
 _TWO: dict[str, Gate] = {"cz": CZGate(), "cx": CXGate(), "ecr": ECRGate(), "rzz": RZZGate(pi / 2)}
 _ONE_QUBIT_BARRIER = 5
-_NAMES = {READOUT: "readout", ONE_QUBIT: "rb1", TWO_QUBIT: "rb2"}
-
-
-def circuit_name(plan: Plan, circuit: int) -> str:
-    """A name that says what a circuit is, such as ``c000123-rb2-int-layer3-m86-k4``."""
-    arm = {READOUT: "", ONE_QUBIT: "", TWO_QUBIT: "-int" if plan.circuit_arm[circuit] == INTERLEAVED else "-ref"}
-    kind = int(plan.circuit_experiment[circuit])
-    c = (plan.circuit_layer[circuit], plan.circuit_length[circuit], plan.circuit_sample[circuit])
-    return f"c{circuit:06d}-{_NAMES[kind]}{arm[kind]}-layer{c[0]}-m{c[1]}-k{c[2]}"
 
 
 def unit_opcodes(plan: Plan, device: Device, unit: int) -> npt.NDArray[np.uint8]:

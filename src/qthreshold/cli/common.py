@@ -16,15 +16,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsOf",
+    "Cap",
     "Criteria",
     "Directory",
     "Json",
     "NoProgress",
+    "Poll",
     "Progress",
     "Quiet",
+    "Resubmit",
+    "Retry",
     "Rules",
     "RulesDir",
+    "Wait",
     "Workers",
+    "Yes",
+    "consent",
     "guarded",
     "parse_criteria",
     "parse_day",
@@ -47,6 +54,20 @@ Criteria = Annotated[
     typer.Option("--criteria", metavar="NAME=P,...", help="Specification of a working qubit: one_qubit_error, readout_error, cnot_error at most P."),
 ]
 AsOf = Annotated[str | None, typer.Option("--as-of", metavar="YYYY-MM-DD", help="The law as of this day; today by default.")]
+Cap = Annotated[
+    float | None,
+    typer.Option(
+        "--max-qpu-seconds",
+        metavar="N",
+        min=0.0,
+        help="Hard cap on device time, used and estimated, for the whole run. Needed where nobody can be asked.",
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Submit without asking.")]
+Retry = Annotated[bool, typer.Option("--retry", help="Send jobs again that ended without a result.")]
+Resubmit = Annotated[bool, typer.Option("--resubmit", help="Send jobs again of which the provider cannot say whether they arrived.")]
+Poll = Annotated[float | None, typer.Option("--poll", metavar="SECONDS", min=0.05, help="Longest pause between two looks at a job; 30 by default.")]
+Wait = Annotated[float | None, typer.Option("--wait", metavar="SECONDS", min=0.0, help="Stop waiting for results after this long; the jobs go on.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes for simulation; one per core by default.")]
 
 _state: dict[str, Any] = {"debug": False}
@@ -64,14 +85,15 @@ def guarded(directory: Path | None = None) -> Iterator[None]:
     Args:
         directory: The run directory, for the hint how to resume.
     """
-    from qthreshold.errors import BackendError, QThresholdError
+    from qthreshold.errors import AuthenticationError, BackendError, QThresholdError
 
     try:
         yield
     except QThresholdError as error:
         if _state["debug"]:
             raise
-        _fail(str(error) + (_how_to_go_on(directory) if isinstance(error, BackendError) else ""), error.exit_code)
+        resumable = isinstance(error, (BackendError, AuthenticationError)) and "'qthreshold " not in str(error)
+        _fail(str(error) + (_how_to_go_on(directory) if resumable else ""), error.exit_code)
     except KeyboardInterrupt:
         _fail(f"interrupted{_how_to_go_on(directory) or '; nothing was started'}", 130)
     except BrokenPipeError:
@@ -89,7 +111,33 @@ def guarded(directory: Path | None = None) -> Iterator[None]:
 
 def _how_to_go_on(directory: Path | None) -> str:
     where = directory if directory is not None else _state.get("directory")
-    return f"; finish it with 'qthreshold resume {where}'" if where is not None and (where / "run.json").exists() else ""
+    if where is None or not (where / "run.json").exists():
+        return ""
+    if _under_way(where):
+        return f"; its jobs go on at the provider: 'qthreshold collect {where}' fetches their results, 'qthreshold cancel {where}' cancels them"
+    return f"; finish it with 'qthreshold resume {where}'"
+
+
+def _under_way(directory: Path) -> bool:
+    """Whether a run has jobs at a provider that have not ended."""
+    from qthreshold.errors import StoreError
+    from qthreshold.jobs import read_journal
+    from qthreshold.store import RunDirectory
+
+    try:
+        return any(a.open for a in read_journal(RunDirectory(directory)).attempts.values())
+    except StoreError:
+        return False
+
+
+def consent(cap: float | None, yes: bool) -> Any:
+    """What the user agrees to on the command line; a question on the terminal, where there is one."""
+    from qthreshold.jobs import Consent
+
+    def ask(question: str) -> bool:
+        return typer.confirm(question, err=True)
+
+    return Consent(cap=cap, yes=yes, ask=ask if sys.stdin.isatty() and sys.stderr.isatty() else None)
 
 
 def note_directory(directory: Path) -> None:
@@ -183,6 +231,7 @@ class Progress:
         self._task: Any = None
         self._total = self._done = 0
         self._started = self._said = time.monotonic()
+        self._name = self._noted = ""
 
     def __enter__(self) -> "Progress":
         if self._shown and sys.stderr.isatty():
@@ -190,7 +239,7 @@ class Progress:
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("sequences, time left"), TimeRemainingColumn())
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("done, time left"), TimeRemainingColumn())
             self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
             self._bar.start()
         return self
@@ -208,12 +257,20 @@ class Progress:
 
     def stage(self, name: str, total: int) -> None:
         """A stage begins."""
-        self._total, self._done = total, 0
+        self._total, self._done, self._name = total, 0, name
         self._started = self._said = time.monotonic()
         if self._bar is not None:
             if self._task is not None:
                 self._bar.remove_task(self._task)
             self._task = self._bar.add_task(name, total=total or None)
+
+    def note(self, text: str) -> None:
+        """What is going on: beside the bar on a terminal; in a log when it is something else, or now and then."""
+        if self._bar is not None:
+            self._bar.update(self._task, description=f"{self._name}  {text}")
+        elif self._shown and (text != self._noted or time.monotonic() - self._said > 60):
+            self._said, self._noted = time.monotonic(), text
+            print(text, file=sys.stderr, flush=True)
 
     def advance(self, done: int) -> None:
         """Units finished."""
@@ -223,4 +280,4 @@ class Progress:
         elif self._shown and self._done and time.monotonic() - self._said > 5:
             self._said = time.monotonic()
             left = (self._said - self._started) * (self._total - self._done) / self._done
-            print(f"{self._done:,} of {self._total:,} sequences, about {left:.0f} s left", file=sys.stderr, flush=True)
+            print(f"{self._name}: {self._done:,} of {self._total:,}, about {left:.0f} s left", file=sys.stderr, flush=True)

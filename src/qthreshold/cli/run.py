@@ -1,20 +1,27 @@
 """``qthreshold run``: the whole job."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from qthreshold.cli.common import (
     AsOf,
+    Cap,
     Criteria,
     Json,
     NoProgress,
+    Poll,
     Progress,
     Quiet,
     Rules,
     RulesDir,
+    Wait,
     Workers,
+    Yes,
+    consent,
     guarded,
     note_directory,
     parse_criteria,
@@ -25,25 +32,68 @@ from qthreshold.cli.common import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from qthreshold.plan import PlanCost
-    from qthreshold.store import RunDirectory
+    from rich.console import RenderableType
 
-__all__ = ["BackendSpec", "Confidence", "RecipeSpec", "Seed", "cost_line", "run"]
+    from qthreshold.workflow import Forecast, RunResult
+
+__all__ = ["BackendSpec", "Confidence", "PriceFile", "RecipeSpec", "Seed", "job_table", "reported_in_part", "run", "show_result"]
 
 BackendSpec = Annotated[
-    str, typer.Option("--backend", "-b", metavar="SPEC", help="aer:PROFILE (see 'qthreshold backends list'), aer:FILE.toml or synthetic:PROFILE.")
+    str,
+    typer.Option(
+        "--backend",
+        "-b",
+        metavar="SPEC",
+        help="aer:PROFILE, fake:NAME, ibm:NAME, provider:MODULE:CALLABLE, offline:PROFILE; see 'qthreshold backends list'.",
+    ),
 ]
 RecipeSpec = Annotated[str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="quick, default, thorough, or a TOML file.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
 Confidence = Annotated[float, typer.Option("--confidence", help="Level of all intervals and of the verdicts.")]
 
 
-def cost_line(cost: "PlanCost") -> str:
-    """What a plan costs, in a sentence."""
-    return (
-        f"{cost.circuits:,} circuits, {cost.executions:,} executions, longest {cost.longest_circuit:,} Cliffords"
-        f" ({1e6 * cost.longest_seconds:,.0f} us); about {cost.estimated_seconds:,.0f} s of device time on hardware"
-    )
+PriceFile = Annotated[Path | None, typer.Option("--prices", metavar="FILE.toml", help="What device time costs by your contract.")]
+
+
+def job_table(forecast: "Forecast") -> "RenderableType":
+    """One line per job: circuits, executions, seconds of device time, money where prices are known."""
+    from rich import box
+    from rich.table import Table
+
+    money = forecast.currency is not None
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True)
+    total = forecast.as_dict()
+    heads = [("job", "all"), ("circuits", f"{total['circuits']:,}"), ("shots", ""), ("executions", f"{total['executions']:,}")]
+    heads += [("device time", f"{total['estimated_seconds']:,.1f} s"), *([(str(forecast.currency), f"{total['money']:,.2f}")] if money else [])]
+    for head, end in heads:
+        table.add_column(head, end, justify="right")
+    for j in forecast.jobs:
+        row = [f"{j.number + 1}", f"{j.circuits:,}", f"{j.shots:,}", f"{j.executions:,}", f"{j.seconds:,.1f} s"]
+        table.add_row(*row, *([f"{j.money:,.2f}"] if money else []))
+    return table
+
+
+def show_result(result: "RunResult", json: bool, quiet: bool) -> None:
+    """The summary as JSON, or the report."""
+    from qthreshold.report.text import render
+
+    if json:
+        show_json(result.summary())
+    elif not quiet:
+        show(render(result.summary(), str(result.directory)))
+
+
+@contextlib.contextmanager
+def reported_in_part(json: bool, quiet: bool) -> Iterator[None]:
+    """Show what the other jobs gave before saying that some ended without a result."""
+    from qthreshold.errors import JobFailedError
+
+    try:
+        yield
+    except JobFailedError as error:
+        if error.partial is not None:
+            show_result(error.partial, json, quiet)
+        raise
 
 
 def run(
@@ -57,6 +107,11 @@ def run(
     rules_dir: RulesDir = None,
     criteria: Criteria = None,
     workers: Workers = None,
+    prices: PriceFile = None,
+    cap: Cap = None,
+    yes: Yes = False,
+    poll: Poll = None,
+    wait: Wait = None,
     json: Json = False,
     quiet: Quiet = False,
     no_progress: NoProgress = False,
@@ -68,23 +123,23 @@ def run(
       qthreshold run                                a simulated 133-qubit device
       qthreshold run -b aer:tiny-5 -r quick -o try  five qubits, two seconds
       qthreshold run --json > summary.json          for scripts
+      qthreshold run -b ibm:least-busy              a real device; costs first
+      qthreshold run -b ibm:NAME --max-qpu-seconds 120    for scripts: a hard cap
     """  # noqa: D301
     with guarded():
         from qthreshold import workflow
-        from qthreshold.report.text import render
+        from qthreshold.jobs import Patience
 
-        with Progress(not (quiet or no_progress)) as progress:
+        price = workflow.load_prices(prices) if prices is not None else None
+        with reported_in_part(json, quiet), Progress(not (quiet or no_progress)) as progress:
 
-            def planned(directory: "RunDirectory", cost: "PlanCost") -> None:
-                note_directory(directory.path)
-                progress.say(f"{directory.path}: {cost_line(cost)}")
+            def planned(forecast: "Forecast") -> None:
+                note_directory(forecast.directory)
+                progress.say(f"{forecast.directory}: {forecast.line()}")
 
             result = workflow.run(
                 backend, recipe, out=out, seed=seed, confidence=confidence, rules=parse_rules(rules, rules_dir), as_of=parse_day(as_of),
-                rules_dir=rules_dir, criteria=parse_criteria(criteria), workers=workers, watch=progress, planned=planned,
+                rules_dir=rules_dir, criteria=parse_criteria(criteria), workers=workers, watch=progress, planned=planned, prices=price,
+                consent=consent(cap, yes), patience=Patience.usual(longest=poll, give_up=wait),
             )  # fmt: skip
-        summary: dict[str, Any] = result.summary()
-        if json:
-            show_json(summary)
-        elif not quiet:
-            show(render(summary, str(result.directory)))
+        show_result(result, json, quiet)

@@ -7,15 +7,22 @@ import typer
 
 from qthreshold.cli.common import (
     AsOf,
+    Cap,
     Criteria,
     Directory,
     Json,
     NoProgress,
+    Poll,
     Progress,
     Quiet,
+    Resubmit,
+    Retry,
     Rules,
     RulesDir,
+    Wait,
     Workers,
+    Yes,
+    consent,
     guarded,
     parse_criteria,
     parse_day,
@@ -23,9 +30,9 @@ from qthreshold.cli.common import (
     show,
     show_json,
 )
-from qthreshold.cli.run import BackendSpec, Confidence, RecipeSpec, Seed, cost_line
+from qthreshold.cli.run import BackendSpec, Confidence, PriceFile, RecipeSpec, Seed, job_table, reported_in_part, show_result
 
-__all__ = ["analyse", "collect", "plan", "report", "resume", "submit", "verify"]
+__all__ = ["analyse", "cancel", "collect", "plan", "report", "resume", "submit", "verify"]
 
 
 def plan(
@@ -38,33 +45,34 @@ def plan(
     as_of: AsOf = None,
     rules_dir: RulesDir = None,
     criteria: Criteria = None,
+    prices: PriceFile = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Lay out every circuit in a new run directory, and say what it costs. Nothing is run.
 
     \b
-    Example:
+    Examples:
       qthreshold plan runs/tonight -b aer:edge-100 -r thorough
+      qthreshold plan runs/tonight -b ibm:ibm_torino --prices contract.toml
     """  # noqa: D301
     with guarded(directory):
-        import dataclasses
-
         from qthreshold import workflow
         from qthreshold.backends import open_backend
-        from qthreshold.plan import Plan, plan_cost
 
+        price = workflow.load_prices(prices) if prices is not None else None
         with open_backend(backend) as opened:
             made = workflow.make_run(
                 directory, backend=opened, recipe=workflow.load_recipe(recipe, parse_criteria(criteria)), seed=seed, confidence=confidence,
                 rules=parse_rules(rules, rules_dir), as_of=parse_day(as_of), rules_dir=rules_dir,
             )  # fmt: skip
-            planned = made.read_record("plan.npz", Plan)
-            cost = plan_cost(planned, opened.device)
+        forecast = workflow.forecast(made, price)
         if json:
-            show_json({"plan_id": planned.id, **dataclasses.asdict(cost)})
+            show_json(forecast.as_dict())
         elif not quiet:
-            show(f"plan {planned.id[:12]}: {len(planned.qubits)} qubits, {len(planned.edges)} pairs; {cost_line(cost)}.")
+            show(f"plan {forecast.plan_id[:12]}: {forecast.qubits} qubits, {forecast.pairs} pairs; {forecast.line()}.")
+            if forecast.jobs:
+                show(job_table(forecast))
             show(f"Next: qthreshold submit {directory}")
 
 
@@ -79,8 +87,22 @@ def _nothing_to_run(directory: Path, quiet: bool) -> None:
         show(f"Nothing to run: {directory} was made from a decay table. Next: qthreshold analyse {directory}")
 
 
-def submit(directory: Directory, quiet: Quiet = False) -> None:
-    """Hand over what has not been handed over yet."""
+def submit(
+    directory: Directory,
+    cap: Cap = None,
+    yes: Yes = False,
+    retry: Retry = False,
+    resubmit: Resubmit = False,
+    quiet: Quiet = False,
+    no_progress: NoProgress = False,
+) -> None:
+    """Hand over what has not been handed over yet. Jobs that cost device time are sent only with consent: yours at the terminal, or a cap.
+
+    \b
+    Examples:
+      qthreshold submit runs/tonight --max-qpu-seconds 120
+      qthreshold submit runs/tonight --retry   jobs that failed, once more
+    """  # noqa: D301
     with guarded(directory):
         from qthreshold import workflow
         from qthreshold.backends import open_backend
@@ -89,34 +111,72 @@ def submit(directory: Directory, quiet: Quiet = False) -> None:
         if workflow.measured_elsewhere(run):
             _nothing_to_run(directory, quiet)
             return
-        with open_backend(workflow.read_header(run)["backend"]) as backend:
-            workflow.submit(run, backend)
+        with Progress(not (quiet or no_progress)) as progress, open_backend(workflow.read_header(run)["backend"]) as backend:
+            workflow.submit(run, backend, consent=consent(cap, yes), retry=retry, resubmit=resubmit, watch=progress)
         if not quiet:
             show(f"{len(run.names('tickets'))} tickets submitted. Next: qthreshold collect {directory}")
 
 
-def collect(directory: Directory, workers: Workers = None, quiet: Quiet = False, no_progress: NoProgress = False) -> None:
-    """Fetch the counts that are still missing."""
+def collect(
+    directory: Directory,
+    workers: Workers = None,
+    poll: Poll = None,
+    wait: Wait = None,
+    quiet: Quiet = False,
+    no_progress: NoProgress = False,
+) -> None:
+    """Fetch the counts that are still missing; waits for jobs that have not ended. Works from another machine with a copy of the run.
+
+    \b
+    Examples:
+      qthreshold collect runs/tonight            waits; Ctrl-C leaves jobs running
+      qthreshold collect runs/tonight --wait 0   takes what is there
+    """  # noqa: D301
     with guarded(directory):
         from qthreshold import workflow
         from qthreshold.backends import open_backend
+        from qthreshold.jobs import Patience
 
         run = _open(directory)
         if workflow.measured_elsewhere(run):
             _nothing_to_run(directory, quiet)
             return
+        patience = Patience.usual(longest=poll, give_up=wait)
         with Progress(not (quiet or no_progress)) as progress, open_backend(workflow.read_header(run)["backend"], workers=workers) as backend:
-            workflow.collect(run, backend, progress)
+            workflow.collect(run, backend, progress, patience)
         if not quiet:
             show(f"{len(run.names('counts'))} of {len(run.names('tickets'))} tickets collected. Next: qthreshold analyse {directory}")
 
 
-def analyse(directory: Directory, quiet: Quiet = False) -> None:
+def cancel(directory: Directory, json: Json = False, quiet: Quiet = False) -> None:
+    """Cancel the jobs of a run that have not ended. What was collected stays; 'qthreshold resume DIR --retry' sends the rest again."""
+    with guarded(directory):
+        from qthreshold import workflow
+        from qthreshold.backends import open_backend
+
+        run = _open(directory)
+        ended = []
+        if not workflow.measured_elsewhere(run):
+            with open_backend(workflow.read_header(run)["backend"]) as backend:
+                ended = workflow.cancel(run, backend)
+        if json:
+            show_json([{"ticket": a.ticket, "job_id": a.job_id, "state": state, "charged_seconds": a.charged} for a, state in ended])
+        elif not quiet:
+            for a, state in ended:
+                show(f"job {a.ticket + 1} ({a.job_id}): {state}")
+            show("Nothing was under way." if not ended else f"Results of jobs that are done: qthreshold collect {directory}")
+
+
+def analyse(
+    directory: Directory,
+    partial: Annotated[bool, typer.Option("--partial", help="Take what counts there are; the report names the missing circuits.")] = False,
+    quiet: Quiet = False,
+) -> None:
     """Fit the counts or the decay table: errors of every qubit and pair, device metrics. Offline and repeatable."""
     with guarded(directory):
         from qthreshold import workflow
 
-        workflow.analyse(_open(directory))
+        workflow.analyse(_open(directory), partial=partial)
         if not quiet:
             show(f"analysed. Next: qthreshold judge {directory}")
 
@@ -134,18 +194,37 @@ def report(directory: Directory, json: Json = False, quiet: Quiet = False) -> No
             show(render(summary, str(directory)))
 
 
-def resume(directory: Directory, workers: Workers = None, json: Json = False, quiet: Quiet = False, no_progress: NoProgress = False) -> None:
-    """Finish whatever is left of an interrupted run."""
+def resume(
+    directory: Directory,
+    workers: Workers = None,
+    cap: Cap = None,
+    yes: Yes = False,
+    retry: Retry = False,
+    resubmit: Resubmit = False,
+    poll: Poll = None,
+    wait: Wait = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    no_progress: NoProgress = False,
+) -> None:
+    """Finish whatever is left of an interrupted run. Jobs that were sent are never sent twice.
+
+    \b
+    Examples:
+      qthreshold resume runs/tonight
+      qthreshold resume runs/tonight --retry --max-qpu-seconds 200
+    """  # noqa: D301
     with guarded(directory):
         from qthreshold import workflow
-        from qthreshold.report.text import render
+        from qthreshold.jobs import Patience
 
-        with Progress(not (quiet or no_progress)) as progress:
-            summary = workflow.resume(_open(directory), workers=workers, watch=progress).summary()
-        if json:
-            show_json(summary)
-        elif not quiet:
-            show(render(summary, str(directory)))
+        run = _open(directory)
+        with reported_in_part(json, quiet), Progress(not (quiet or no_progress)) as progress:
+            result = workflow.resume(
+                run, workers=workers, watch=progress, consent=consent(cap, yes), retry=retry, resubmit=resubmit,
+                patience=Patience.usual(longest=poll, give_up=wait),
+            )  # fmt: skip
+        show_result(result, json, quiet)
 
 
 def verify(directory: Directory, quiet: Quiet = False) -> None:

@@ -1,7 +1,7 @@
 """The JSON summary (schema ``qthreshold/summary/1``)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ SCHEMA = "qthreshold/summary/1"
 
 def make_summary(
     *, header: Mapping[str, Any], device: Device, plan: Plan, fits: FittedErrors, metrics: DeviceMetrics, frontier: Frontier,
-    verdicts: Verdicts, truth: Truth | None, cost: PlanCost, seconds: Mapping[str, float],
+    verdicts: Verdicts, truth: Truth | None, cost: PlanCost, seconds: Mapping[str, float], missing: Sequence[str] = (), charged: float | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Everything a script needs, as plain JSON values; numbers that do not exist are null.
 
@@ -38,6 +38,8 @@ def make_summary(
         truth: True errors where the backend knows its noise.
         cost: What the plan costs.
         seconds: Wall time of each stage.
+        missing: Names of circuits that were planned and have no counts.
+        charged: Seconds of device time that a provider charged.
     """
     return {
         "schema": SCHEMA,
@@ -53,6 +55,8 @@ def make_summary(
         },
         "qubits": _qubits(device, fits, metrics),
         "not_measured": _not_measured(fits),
+        "missing_circuits": list(missing),
+        "settings": dict(header.get("settings", {})),
         "edges": _edges(device, plan, fits, truth),
         "working_qubits": metrics.working_qubits.as_dict(),
         "connected_working_qubits": metrics.connected_working_qubits.as_dict(),
@@ -72,8 +76,8 @@ def make_summary(
         "matrix": make_matrix(verdicts),
         "frontier": frontier_dict(frontier),
         "cost": {
-            "circuits": cost.circuits, "executions": cost.executions, "estimated_qpu_seconds": round(cost.estimated_seconds, 3),
-            "actual_qpu_seconds": None, "wall_seconds": dict(seconds),
+            "circuits": cost.circuits, "executions": cost.executions, "jobs": cost.jobs, "estimated_qpu_seconds": round(cost.estimated_seconds, 3),
+            "actual_qpu_seconds": charged, "wall_seconds": dict(seconds),
         },
     }  # fmt: skip
 

@@ -327,7 +327,11 @@ def _device_table(s: dict[str, Any]) -> Table:
         table.add_row("not measured", unchecked)
     qpu = cost["estimated_qpu_seconds"]
     if cost["circuits"]:
-        table.add_row("cost", f"{cost['circuits']:,} circuits, {cost['executions']:,} executions, about {qpu:,.0f} s on hardware")
+        actual = cost["actual_qpu_seconds"]
+        spent = f"about {qpu:,.0f} s on hardware" if actual is None else f"{actual:,.1f} s of device time charged, {qpu:,.1f} s estimated"
+        table.add_row("cost", f"{cost['circuits']:,} circuits, {cost['executions']:,} executions, {spent}")
+    if s.get("missing_circuits"):
+        table.add_row("missing circuits", f"{len(s['missing_circuits'])}: {_some(s['missing_circuits'], 3)}")
     table.add_row("wall time of the stages", f"{sum(cost['wall_seconds'].values()):.1f} s")
     return table
 
