@@ -6,10 +6,9 @@ anything is sent again. Results are stored as they arrive.
 """
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -32,11 +31,12 @@ from qthreshold.errors import (
 )
 from qthreshold.identity import content_id
 from qthreshold.journal import PREFLIGHT, Attempt, Journal
+from qthreshold.patience import Patience
 from qthreshold.plan import Plan, circuit_seconds, preflight_plan
 from qthreshold.store import RunDirectory
 from qthreshold.ticket import Ticket
 
-__all__ = ["Campaign", "Consent", "Patience", "Watcher", "estimate", "read_journal"]
+__all__ = ["Campaign", "Consent", "Watcher", "estimate", "read_journal"]
 
 T = TypeVar("T")
 
@@ -63,48 +63,6 @@ class Watcher(Protocol):
     def say(self, text: str) -> None:
         """Something that the user must see."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long to wait, in seconds. ``QTHRESHOLD_PATIENCE="longest=60,tries=6"`` changes the defaults.
-
-    Attributes:
-        first, longest: Pause between two looks at a job: grows from the first to the longest.
-        tries: How often a request is tried that fails for a moment.
-        pause: Before the second try; doubles from try to try.
-        settle: How long a job may take to show in the provider's list after it was accepted.
-        give_up: Stop waiting for results after this long; None: never.
-    """
-
-    first: float = 1.0
-    longest: float = 30.0
-    tries: int = 4
-    pause: float = 2.0
-    settle: float = 10.0
-    give_up: float | None = None
-
-    @classmethod
-    def usual(cls, **changes: float | None) -> "Patience":
-        """The defaults, with the environment's changes and these.
-
-        Raises:
-            InputError: The environment variable cannot be used.
-        """
-        text = os.environ.get("QTHRESHOLD_PATIENCE", "")
-        stated: dict[str, float] = {}
-        for part in filter(None, (p.strip() for p in text.split(","))):
-            name, _, value = part.partition("=")
-            try:
-                number = float(value)
-            except ValueError:
-                number = -1.0
-            if name not in cls.__dataclass_fields__ or number < 0:
-                raise InputError(f"QTHRESHOLD_PATIENCE: {part!r} is not NAME=SECONDS. Known: {', '.join(cls.__dataclass_fields__)}")
-            stated[name] = int(number) if name == "tries" else number
-        found = replace(cls(), **stated)  # type: ignore[arg-type]
-        found = replace(found, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
-        return replace(found, first=min(found.first, found.longest))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +143,7 @@ class Campaign:
         todo = [t for t in self.tickets if self._to_send(t, retry)]
         if not todo:
             return
-        obstacles = self.backend.obstacles(self.plan)
+        obstacles = self.backend.obstacles(self.plan, self.device)
         if obstacles:
             more = f" (and {len(obstacles) - 3} more)" if len(obstacles) > 3 else ""
             raise InputError(
@@ -268,7 +226,7 @@ class Campaign:
             self.watch.note(f"sending {name}")
             last = attempt == self.patience.tries
             try:
-                job_id = self.backend.send(whole, ticket, tags=(self.tag, tag), most_seconds=left)
+                job_id = self.backend.send(whole, self.device, ticket, tags=(self.tag, tag), most_seconds=left)
             except (InputError, RejectedError) as error:
                 self._note("refused", tag=tag, kind=type(error).__name__, message=str(error))
                 raise
@@ -358,7 +316,7 @@ class Campaign:
             self._note("ended", tag=last.tag, kind=sight.state, message=sight.message)
             raise _ENDINGS[sight.state](f"the preflight circuit on {self.device.name} {_words(sight)}; nothing else was sent")
         try:
-            counts = self._patiently(lambda: self.backend.fetch(plan, ticket, str(last.job_id)))
+            counts = self._patiently(lambda: self.backend.fetch(plan, self.device, ticket, str(last.job_id)))
             _check_preflight(plan, counts, self.device.name)
         except CorruptResultError as error:
             self._note("ended", tag=last.tag, kind="corrupt", message=str(error))
@@ -392,7 +350,7 @@ class Campaign:
                 self.watch.say(f"{name} ({attempt.job_id}) {_words(sight)}")
                 continue
             try:
-                counts = self._patiently(lambda a=attempt, t=ticket: self.backend.fetch(self.plan, t, a.job_id))  # type: ignore[misc]
+                counts = self._patiently(lambda a=attempt, t=ticket: self.backend.fetch(self.plan, self.device, t, a.job_id))  # type: ignore[misc]
             except CorruptResultError as error:
                 spoilt = error
                 self.watch.say(f"{name} ({attempt.job_id}): {error}")

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from qthreshold import rulebook
 from qthreshold.assess import Assessment, assess, changed_criteria, checked_confidence
 from qthreshold.backends import open_backend
-from qthreshold.backends.base import Backend, Provider, Simulator
+from qthreshold.backends.base import Backend, Provider, is_provider, is_simulator
 from qthreshold.backends.noise import Truth
 from qthreshold.circuits.native import NATIVE_UNITARY, block_element
 from qthreshold.circuits.size import circuit_load
@@ -38,11 +38,12 @@ from qthreshold.fits import FittedErrors, make_fits
 from qthreshold.frontier import Frontier, make_frontier
 from qthreshold.identity import Record, content_id
 from qthreshold.interpretation import Interpretation
-from qthreshold.jobs import Campaign, Consent, Patience, Watcher, estimate, read_journal
+from qthreshold.jobs import Campaign, Consent, Watcher, estimate, read_journal
 from qthreshold.journal import Attempt
 from qthreshold.limits import Limits, Prices
 from qthreshold.metrics import DeviceMetrics, make_metrics
 from qthreshold.numerics.graphs import largest_components
+from qthreshold.patience import Patience
 from qthreshold.plan import Plan, PlanCost, circuit_name, make_plan, plan_cost, seed_rng
 from qthreshold.recipe import Criteria, Recipe
 from qthreshold.report.summary import make_summary
@@ -227,7 +228,7 @@ def make_run(
         plan = make_plan(device, recipe, seed, {g: block_element(recipe.two_qubit.gate, g) for g in NATIVE_UNITARY})
     except ValueError as error:
         raise InputError(str(error)) from None
-    if isinstance(backend, Provider):
+    if is_provider(backend):
         planned_tickets({"backend": backend.spec, "limits": backend.limits.model_dump(mode="json", by_alias=True)}, device, plan)
     directory = RunDirectory.create(out)
     _write(directory, "device.json", device)
@@ -243,7 +244,7 @@ def make_run(
 
 def _provider_terms(directory: RunDirectory, backend: Backend) -> dict[str, Any]:
     """What the header of a run at a provider says beside: its tag, how jobs are run, the limits they are cut to; and the calibration, in a file."""
-    if not isinstance(backend, Provider):
+    if not is_provider(backend):
         return {}
     calibration = backend.calibration()
     if calibration is not None:
@@ -434,16 +435,16 @@ def submit(
     started = time.monotonic()
     with _working_on(directory):
         header, device, plan = _read(directory)
-        if isinstance(backend, Simulator):
+        if is_simulator(backend):
             _same_state(directory, header, device, backend)
-        elif not isinstance(backend, Provider):
+        elif not is_provider(backend):
             raise InputError(_offline(directory, backend))
         tickets = _made_tickets(directory, header, device, plan)
-        if isinstance(backend, Provider):
+        if is_provider(backend):
             _note_calibration(directory, backend)
             campaign = _campaign(directory, header, device, plan, backend, tickets, watch, patience)
             campaign.submit(consent or Consent(), retry=retry, resubmit=resubmit)
-        _took(directory, "submit", started, add=isinstance(backend, Provider))
+        _took(directory, "submit", started, add=is_provider(backend))
 
 
 def _offline(directory: RunDirectory, backend: Backend) -> str:
@@ -517,14 +518,14 @@ def collect(directory: RunDirectory, backend: Backend, watch: Watcher = SILENT, 
     with _working_on(directory):
         header, device, plan = _read(directory)
         tickets = _tickets(directory, plan)
-        if isinstance(backend, Provider):
+        if is_provider(backend):
             started = time.monotonic()
             try:
                 _campaign(directory, header, device, plan, backend, tickets, watch, patience).collect()
             finally:
                 _took(directory, "collect", started, add=True)
             return
-        if not isinstance(backend, Simulator):
+        if not is_simulator(backend):
             raise InputError(_offline(directory, backend))
         _same_state(directory, header, device, backend)
         left = [t for t in tickets if not directory.has(_counts_name(t))]
@@ -545,7 +546,7 @@ def cancel(directory: RunDirectory, backend: Backend, patience: Patience | None 
     """
     with _working_on(directory):
         header, device, plan = _read(directory)
-        if not isinstance(backend, Provider):
+        if not is_provider(backend):
             return []
         return list(_campaign(directory, header, device, plan, backend, _ticket_files(directory, plan), SILENT, patience).cancel())
 
