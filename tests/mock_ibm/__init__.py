@@ -1,0 +1,14 @@
+"""A mock of IBM's identity and runtime services, for the unpatched qiskit-ibm-runtime client.
+
+    with MockIBM({"ibm_manila_mock": "FakeManilaV2"}) as mock:
+        subprocess.run(command, env=os.environ | mock.environment | {"HOME": empty_folder})
+        mock.jobs[0].runs
+"""
+
+from . import faults
+from .devices import Device
+from .faults import Fault
+from .jobs import Job
+from .server import CRN, TOKEN, MockIBM, Request
+
+__all__ = ["CRN", "TOKEN", "Device", "Fault", "Job", "MockIBM", "Request", "faults"]
