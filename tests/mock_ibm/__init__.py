@@ -1,8 +1,7 @@
 """A mock of IBM's identity and runtime services, for the unpatched qiskit-ibm-runtime client.
 
-    with MockIBM({"ibm_manila_mock": "FakeManilaV2"}) as mock:
-        subprocess.run(command, env=os.environ | mock.environment | {"HOME": empty_folder})
-        mock.jobs[0].runs
+`with MockIBM({"ibm_manila_mock": "FakeManilaV2"}) as mock:` serves one device; a client process gets `mock.environment` and an empty HOME,
+and `mock.jobs[0].runs` says afterwards how often its first job was executed.
 """
 
 from . import faults

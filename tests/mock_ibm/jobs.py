@@ -205,7 +205,9 @@ def sample(
     bound: list[QuantumCircuit] = []
     shapes = []
     for circuit, array in zip(circuits, values, strict=True):
-        points = np.array(circuit, dtype=object) if array is None else BindingsArray({tuple(circuit.parameters): array}).bind_all(circuit)
+        points = np.empty((), dtype=object) if array is None else BindingsArray({tuple(circuit.parameters): array}).bind_all(circuit)
+        if array is None:
+            points[()] = circuit
         shapes.append(points.shape)
         bound.extend(points.reshape(-1))
     bits = iter(device.sample(bound, shots, seed, wide=wide))

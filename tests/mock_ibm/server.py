@@ -1,6 +1,7 @@
 """The mock service itself: identity and runtime routes over loopback HTTP, its ledger, and the switches a test pulls."""
 
 import base64
+import contextlib
 import json
 import re
 import socket
@@ -403,7 +404,7 @@ class MockIBM:
         with self._lock:
             final = job.state in FINAL and job.usage_polls >= self.usage_polls
             job.usage_polls += job.state in FINAL
-        usage = {"qpu_charge_time_seconds": job.charge, "quantum_seconds": job.charge, "seconds": job.charge, "status": "final" if final else "pending"}
+        usage = {"qpu_charge_time_seconds": job.charge, "quantum_seconds": job.charge, "status": "final" if final else "pending"}
         times = {"created": stamp(job.created), "running": stamp(job.running), "finished": stamp(job.finished)}
         return as_json({"usage": usage, "timestamps": times, "bss": {"seconds": job.charge}})
 
@@ -552,10 +553,8 @@ class Server(ThreadingHTTPServer):
 
 
 def drop_connection(connection: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):  # the client was faster
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:  # the client was faster
-        pass
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -611,5 +610,5 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         """The ledger keeps the requests; nothing is printed."""
