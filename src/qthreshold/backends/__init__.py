@@ -15,11 +15,12 @@ __all__ = ["DESCRIBED", "KINDS", "describe_device", "open_backend", "split_spec"
 
 KINDS = {
     "aer": ("a device profile simulated by qiskit-aer", "qthreshold.backends.aer", "AerBackend", "heron-133"),
+    "fake": ("a snapshot of a real device, simulated by qiskit-aer", "qthreshold.backends.fake", "FakeBackend", "FakeTorino"),
     "synthetic": ("counts of a profile drawn from ideal decays", "qthreshold.backends.synthetic", "SyntheticBackend", "heron-133"),
 }
 """Backend kinds that run circuits: what they are, module, class, and the default after the colon."""
 
-DESCRIBED = {"fake": "fake_device", "ibm": "live_device"}
+DESCRIBED = {"ibm": "live_device"}
 """Kinds that can be described and judged by their own calibration, but not run on yet: function of :mod:`.ibm`."""
 
 
@@ -48,7 +49,7 @@ def open_backend(spec: str, workers: int | None = None) -> "Backend":
     """The backend of a spec.
 
     Args:
-        spec: ``aer``, ``aer:PROFILE`` (a shipped name or the path of a TOML file).
+        spec: ``aer``, ``aer:PROFILE`` (a shipped name or the path of a TOML file), ``fake:FakeTorino``.
         workers: Worker processes for local simulation; one per core by default.
 
     Raises:
