@@ -236,10 +236,11 @@ class IBMBackend:
             day = getattr(properties, "last_update_date", None)
             return {
                 "device": self._live.name, "calibration_id": self._live.calibration_id, "backend_version": self._live.backend_version,
-                "last_update_date": day.isoformat() if day is not None else None, "properties": properties.to_dict() if properties is not None else None,
+                "last_update_date": day.isoformat() if day is not None else None,
+                "properties": properties.to_dict() if properties is not None else None,
             }  # fmt: skip
 
-        return json.loads(json.dumps(self._ask(ask, 2 * self._patience.read), default=str))  # type: ignore[no-any-return]
+        return json.loads(json.dumps(self._ask(ask, 2 * self._patience.read), default=str))
 
     def obstacles(self, plan: Plan, device: Device) -> list[str]:
         """Why the device, as it is now, cannot run the plan."""
@@ -385,7 +386,7 @@ class IBMBackend:
         service = self._module.QiskitRuntimeService(**{k: v for k, v in options.items() if v is not None})
         for client in getattr(service, "_api_clients", {}).values():
             session = getattr(client, "_session", None)
-            if hasattr(session, "_timeout"):
+            if session is not None and hasattr(session, "_timeout"):
                 session._timeout = (5.0, self._patience.read)  # the client waits for ever for an answer
         return service
 
@@ -461,7 +462,7 @@ class IBMBackend:
         """After one failed request for an access token the client would wait a minute before the next."""
         for client in getattr(self._opened, "_api_clients", {}).values():
             manager = getattr(getattr(getattr(client, "_session", None), "auth", None), "tm", None)
-            if getattr(manager, "request_time", 0):
+            if manager is not None and getattr(manager, "request_time", 0):
                 manager.request_time = 0
 
 
