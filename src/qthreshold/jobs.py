@@ -36,7 +36,7 @@ from qthreshold.plan import Plan, circuit_seconds, preflight_plan
 from qthreshold.store import RunDirectory
 from qthreshold.ticket import Ticket
 
-__all__ = ["Campaign", "Consent", "Watcher", "estimate", "read_journal"]
+__all__ = ["Campaign", "Consent", "Watcher", "check_preflight", "estimate", "read_journal"]
 
 T = TypeVar("T")
 
@@ -176,7 +176,11 @@ class Campaign:
     def _estimate(self, plan: Plan, ticket: Ticket) -> float:
         return estimate(plan, self.device, ticket, self.backend.limits.job_overhead)
 
-    def _agree(self, todo: Sequence[Ticket], consent: Consent) -> None:
+    def _how_to_agree(self) -> str:
+        known = self.directory.has("run.json")
+        return f"agree with 'qthreshold resume {self.directory.path} --max-qpu-seconds N'" if known else "agree with --max-qpu-seconds N"
+
+    def _agree(self, todo: Sequence[Ticket], consent: Consent, plan: Plan | None = None) -> None:
         """See to it that somebody agreed to what is about to be sent.
 
         Raises:
@@ -185,16 +189,16 @@ class Campaign:
         """
         if not self.backend.paid:
             return
-        seconds = sum(self._estimate(self.plan, t) for t in todo)
+        seconds = sum(self._estimate(plan or self.plan, t) for t in todo)
         cap = consent.cap if consent.cap is not None else self.journal.cap
         what = f"{len(todo)} job{'s' if len(todo) > 1 else ''} on {self.device.name}, about {seconds:,.0f} s of device time"
         if cap is None and consent.ask is None:
-            raise ConsentError(f"{what}: nothing was sent, because this is no terminal and no cap is given; agree with --max-qpu-seconds N")
+            raise ConsentError(f"{what}: nothing was sent, because nobody can be asked here and no cap is given; {self._how_to_agree()}")
         self._within_cap(seconds, cap, what)
         if not consent.yes and consent.ask is not None and not self._agreed_before(cap):
             limit = "without a cap" if cap is None else f"at most {cap:,.0f} s in all"
             if not consent.ask(f"{what} ({limit}). Submit?"):
-                raise ConsentError(f"not submitted; 'qthreshold resume {self.directory.path}' asks again")
+                raise ConsentError(f"nothing was sent; to do so, {self._how_to_agree()}, or answer yes")
         if not self._agreed_before(cap):
             self._note("consent", cap=cap)
 
@@ -207,7 +211,7 @@ class Campaign:
             before = f" beside {used:,.1f} s used or under way" if used else ""
             raise QuotaError(
                 f"{what}{before} would exceed the cap of {cap:,.0f} s; nothing more was sent. "
-                f"Raise it with 'qthreshold submit {self.directory.path} --max-qpu-seconds N', or plan a smaller recipe"
+                f"to raise it, {self._how_to_agree()}; or plan a smaller recipe"
             )
 
     def _send(self, ticket: Ticket, number: int, plan: Plan | None = None) -> Attempt:
@@ -307,8 +311,7 @@ class Campaign:
         last = self.journal.last(PREFLIGHT)
         if last is not None and last.state == "collected":
             return
-        plan = preflight_plan(self.device)
-        ticket = Ticket(plan_id=plan.id, backend=self.backend.spec, number=PREFLIGHT, circuits=np.zeros(1, dtype=np.int64))
+        plan, ticket = self._preflight_ticket()
         if last is None or not last.open:
             last = self._send(ticket, self._next_number(PREFLIGHT), plan)
         sight = self._wait(last, "preflight")
@@ -317,12 +320,26 @@ class Campaign:
             raise _ENDINGS[sight.state](f"the preflight circuit on {self.device.name} {_words(sight)}; nothing else was sent")
         try:
             counts = self._patiently(lambda: self.backend.fetch(plan, self.device, ticket, str(last.job_id)))
-            _check_preflight(plan, counts, self.device.name)
+            check_preflight(plan, counts, self.device.name)
         except CorruptResultError as error:
             self._note("ended", tag=last.tag, kind="corrupt", message=str(error))
             raise
         self._note("collected", tag=last.tag)
         self._ask_charge(self.journal.attempts[last.tag])
+
+    def _preflight_ticket(self) -> tuple[Plan, Ticket]:
+        plan = preflight_plan(self.device)
+        return plan, Ticket(plan_id=plan.id, backend=self.backend.spec, number=PREFLIGHT, circuits=np.zeros(1, dtype=np.int64))
+
+    def preflight_alone(self, consent: Consent, say: Callable[[str], None]) -> str:
+        """The preflight by itself, once more; returns what came back, in words. Errors as for :meth:`submit`."""
+        plan, ticket = self._preflight_ticket()
+        self._agree([ticket], consent, plan)
+        attempt = self._send(ticket, 1, plan)
+        say(f"preflight on {self.device.name}: job {attempt.job_id}")
+        self._preflight()
+        done = self.journal.attempts[attempt.tag]
+        return "as prepared" + (f", {done.charged:.1f} s charged" if done.charged is not None else "")
 
     # Getting results
 
@@ -463,7 +480,7 @@ def _words(sight: Sight) -> str:
     ]
 
 
-def _check_preflight(plan: Plan, counts: Counts, name: str) -> None:
+def check_preflight(plan: Plan, counts: Counts, name: str) -> None:
     """Compare what came back with what was prepared.
 
     Raises:

@@ -212,7 +212,7 @@ def preflight_plan(device: Device, shots: int = 100) -> Plan:
     few = np.unique([known, *qubits[:3].tolist()])
     bits = (few == known).astype(np.int64)
     builder = _Builder(device, 0, padded=False)
-    builder._circuit(READOUT, REFERENCE, 0, 0, 0, shots, few, np.zeros(len(few)), cliffords.pauli(bits[:, None], 1), bits)
+    builder._circuit(READOUT, REFERENCE, 0, 0, 0, shots, few, np.zeros(len(few)), cliffords.pauli(bits, 1), bits)
     none = np.zeros(0, dtype=np.int64)
     return Plan(
         device_id=device.id, recipe=Recipe(schema="qthreshold/recipe/1", name="preflight").as_planned(), seed=0,

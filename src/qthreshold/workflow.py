@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import platform
 import secrets
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,13 +39,13 @@ from qthreshold.fits import FittedErrors, make_fits
 from qthreshold.frontier import Frontier, make_frontier
 from qthreshold.identity import Record, content_id
 from qthreshold.interpretation import Interpretation
-from qthreshold.jobs import Campaign, Consent, Watcher, estimate, read_journal
+from qthreshold.jobs import Campaign, Consent, Watcher, check_preflight, estimate, read_journal
 from qthreshold.journal import Attempt
 from qthreshold.limits import Limits, Prices
 from qthreshold.metrics import DeviceMetrics, make_metrics
 from qthreshold.numerics.graphs import largest_components
 from qthreshold.patience import Patience
-from qthreshold.plan import Plan, PlanCost, circuit_name, make_plan, plan_cost, seed_rng
+from qthreshold.plan import Plan, PlanCost, circuit_name, make_plan, plan_cost, preflight_plan, seed_rng
 from qthreshold.recipe import Criteria, Recipe
 from qthreshold.report.summary import make_summary
 from qthreshold.store import RunDirectory
@@ -177,6 +178,15 @@ def software_versions() -> dict[str, str]:
     """Versions of everything that a result depends on."""
     names = ("qthreshold", "numpy", "scipy", "qiskit", "qiskit-aer", "rustworkx")
     return {"python": platform.python_version(), **{n: importlib.metadata.version(n) for n in names}}
+
+
+def optional_versions() -> dict[str, str]:
+    """Versions of packages that some backends need; those that are not installed are left out."""
+    found = {}
+    for name in ("qiskit-ibm-runtime", "matplotlib", "distributed"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def load_recipe(spec: str, criteria: Mapping[str, float] | None = None) -> Recipe:
@@ -536,6 +546,37 @@ def collect(directory: RunDirectory, backend: Backend, watch: Watcher = SILENT, 
             started = time.monotonic()
             _write(directory, _counts_name(ticket), backend.collect(plan, ticket, watch.advance))
             _took(directory, "collect", started, add=True)
+
+
+def run_preflight(backend: Backend, consent: Consent, say: Callable[[str], None], patience: Patience | None = None) -> str:
+    """One small circuit with a known outcome on a backend; returns in words what came back.
+
+    Args:
+        backend: A provider, or a simulator.
+        consent: What the user agrees to.
+        say: Told the job's id as soon as there is one.
+        patience: How long to wait.
+
+    Raises:
+        ConsentError: Nobody agreed to what it may cost.
+        CorruptResultError: Something else than was prepared came back.
+        BackendError: The provider failed.
+    """
+    device = backend.device
+    if is_simulator(backend):
+        plan = preflight_plan(device)
+        ticket = Ticket(plan_id=plan.id, backend=backend.spec, number=0, circuits=np.zeros(1, dtype=np.int64))
+        check_preflight(plan, backend.collect(plan, ticket, lambda _: None), device.name)
+        return "as prepared"
+    if not is_provider(backend):
+        raise InputError(f"{backend.spec} runs nothing by itself, so there is nothing to check")
+    with tempfile.TemporaryDirectory() as folder:
+        directory = RunDirectory(Path(folder))
+        campaign = Campaign(
+            directory=directory, backend=backend, plan=preflight_plan(device), device=device, tickets=(), tag=f"qth-{secrets.token_hex(6)}",
+            store=lambda *_: None, watch=SILENT, patience=patience or Patience.usual(),
+        )  # fmt: skip
+        return campaign.preflight_alone(consent, say)
 
 
 def cancel(directory: RunDirectory, backend: Backend, patience: Patience | None = None) -> list[tuple[Attempt, str]]:

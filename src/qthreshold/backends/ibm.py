@@ -462,7 +462,7 @@ class IBMBackend:
         """After one failed request for an access token the client would wait a minute before the next."""
         for client in getattr(self._opened, "_api_clients", {}).values():
             manager = getattr(getattr(getattr(client, "_session", None), "auth", None), "tm", None)
-            if manager is not None and getattr(manager, "request_time", 0):
+            if manager is not None and getattr(manager, "request_time", None):
                 manager.request_time = 0
 
 
