@@ -8,6 +8,7 @@ from . import faults
 from .devices import Device
 from .faults import Fault
 from .jobs import Job
-from .server import CRN, TOKEN, MockIBM, Request
+from .server import CRN, TOKEN, MockIBM
+from .wire import Request
 
 __all__ = ["CRN", "TOKEN", "Device", "Fault", "Job", "MockIBM", "Request", "faults"]

@@ -2,13 +2,14 @@
 
 import copy
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
+from qiskit import ClassicalRegister, QuantumCircuit
+from qiskit.circuit import Bit, CircuitInstruction
 from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import SamplerV2 as AerSampler
 from qiskit_ibm_runtime import fake_provider
@@ -84,14 +85,18 @@ class Device:
         bits = [np.zeros((shots, circuit.num_clbits), dtype=bool) for circuit in circuits]
         parts, places = [], []
         for index, circuit in enumerate(circuits):
-            split = list(split_into_parts(circuit))
-            simulated = wide or sum(size for _, _, size in split) <= LARGEST_IDEAL
-            for part, columns, size in split:
-                if simulated and size <= LARGEST_PART:
-                    parts.append(part)
-                    places.append((index, columns))
-                else:
+            active = {qubit for item in circuit.data if item.name != "barrier" for qubit in item.qubits}
+            if not wide and len(active) > LARGEST_IDEAL:
+                measured = sorted({circuit.find_bit(clbit).index for item in circuit.data for clbit in item.clbits})
+                bits[index][:, measured] = rng.integers(2, size=(shots, len(measured)), dtype=np.uint8)
+                continue
+            for members in split_into_parts(circuit):
+                columns = sorted({circuit.find_bit(clbit).index for item in members for clbit in item.clbits})
+                if len({qubit for item in members for qubit in item.qubits}) > LARGEST_PART:
                     bits[index][:, columns] = rng.integers(2, size=(shots, len(columns)), dtype=np.uint8)
+                elif columns:
+                    parts.append(circuit_of(members, circuit, columns))
+                    places.append((index, columns))
         if parts:
             sampler = AerSampler.from_backend(simulator_of(self.fake), seed=seed)
             for (index, columns), outcome in zip(places, sampler.run(parts, shots=shots).result(), strict=True):
@@ -99,40 +104,33 @@ class Device:
         return bits
 
 
-def split_into_parts(circuit: QuantumCircuit) -> Iterator[tuple[QuantumCircuit, list[int], int]]:
-    """The measured parts of a circuit that share no instruction: the part on the same qubits, its classical bits, and its number of qubits."""
-    qubit_of = {bit: i for i, bit in enumerate(circuit.qubits)}
-    clbit_of = {bit: i for i, bit in enumerate(circuit.clbits)}
-    width = circuit.num_qubits
-    root = list(range(width + circuit.num_clbits))
+def split_into_parts(circuit: QuantumCircuit) -> list[list[CircuitInstruction]]:
+    """The instructions of a circuit, grouped so that no two groups share a qubit or a classical bit; barriers are left out."""
+    root: dict[Bit, Bit] = {bit: bit for bit in [*circuit.qubits, *circuit.clbits]}
 
-    def find(bit: int) -> int:
-        while root[bit] != bit:
-            root[bit] = root[root[bit]]
-            bit = root[bit]
+    def find(bit: Bit) -> Bit:
+        while root[bit] is not bit:
+            root[bit] = bit = root[root[bit]]
         return bit
 
-    instructions = []
-    for item in circuit.data:
-        if item.operation.name == "barrier":
-            continue
+    instructions = [item for item in circuit.data if item.name != "barrier"]
+    for item in instructions:
         if item.is_control_flow():
-            raise NotImplementedError(f"the mock does not run {item.operation.name}")
-        qubits = [qubit_of[bit] for bit in item.qubits]
-        clbits = [clbit_of[bit] for bit in item.clbits]
-        first, *others = [*qubits, *(width + bit for bit in clbits)]
+            raise NotImplementedError(f"the mock does not run {item.name}")
+        first, *others = [*item.qubits, *item.clbits]
         for other in others:
             root[find(other)] = find(first)
-        instructions.append((item.operation, qubits, clbits))
-    by_part: dict[int, list] = {}
-    for instruction in instructions:
-        by_part.setdefault(find(instruction[1][0]), []).append(instruction)
-    for members in by_part.values():
-        columns = sorted({bit for _, _, clbits in members for bit in clbits})
-        if not columns:
-            continue
-        part = QuantumCircuit(QuantumRegister(width), ClassicalRegister(len(columns), "bits"))
-        local = {bit: i for i, bit in enumerate(columns)}
-        for operation, qubits, clbits in members:
-            part.append(operation, qubits, [local[bit] for bit in clbits], copy=False)
-        yield part, columns, len({qubit for _, qubits, _ in members for qubit in qubits})
+    parts: dict[Bit, list[CircuitInstruction]] = {}
+    for item in instructions:
+        parts.setdefault(find(item.qubits[0]), []).append(item)
+    return list(parts.values())
+
+
+def circuit_of(members: Iterable[CircuitInstruction], whole: QuantumCircuit, columns: Sequence[int]) -> QuantumCircuit:
+    """A circuit of some instructions on the same qubits, its register `bits` holding the given classical bits of the whole."""
+    register = ClassicalRegister(len(columns), "bits")
+    part = QuantumCircuit(whole.qubits, register)
+    local = {whole.clbits[column]: bit for column, bit in zip(columns, register, strict=True)}
+    for item in members:
+        part._append(item.replace(clbits=[local[bit] for bit in item.clbits]) if item.clbits else item)
+    return part

@@ -1,10 +1,8 @@
-"""The mock service itself: identity and runtime routes over loopback HTTP, its ledger, and the switches a test pulls."""
+"""The mock service itself: identity and runtime routes, its ledger, and the switches a test pulls."""
 
 import base64
-import contextlib
 import json
 import re
-import socket
 import threading
 import time
 import traceback
@@ -13,34 +11,19 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from .devices import Device
 from .faults import Fault, Faults
 from .jobs import FINAL, Job
+from .wire import API, Handler, Reply, Request, Server, as_json, error
 
-API = "/api/v1"
 CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/0123456789abcdef0123456789abcdef:00000000-0000-4000-8000-000000000001::"
 TOKEN = "planted-token-that-must-not-be-written-anywhere"
 PROMPT = 0.3
 """Seconds that a poll waits for a run that it has just started: fast jobs answer Completed at once, slow ones Running."""
-
-
-@dataclass
-class Request:
-    """One request as the service saw it; `status` is what was answered, 0 for none."""
-
-    method: str
-    path: str
-    query: dict[str, list[str]]
-    at: float
-    authorization: str | None
-    num_bytes: int
-    status: int = 0
-    fault: Fault | None = None
 
 
 @dataclass
@@ -70,25 +53,8 @@ class Session:
         }
 
 
-@dataclass
-class Reply:
-    """An answer: status, body and further headers."""
-
-    status: int = 200
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-
-
 def stamp(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
-
-
-def as_json(content: object, status: int = 200) -> Reply:
-    return Reply(status, json.dumps(content).encode(), {"Content-Type": "application/json"})
-
-
-def error(status: int, message: str, code: int = 0) -> Reply:
-    return as_json({"errors": [{"code": code or 1200 + status, "message": message, "solution": "", "more_info": ""}], "trace": "mock"}, status)
 
 
 class MockIBM:
@@ -531,84 +497,3 @@ ROUTES = [
     ("DELETE", route("/sessions/*/close"), "_close_session"),
 ]
 """Method, path and method of the mock; a question mark asks for the query."""
-
-
-class Server(ThreadingHTTPServer):
-    """A server that can drop all its connections, so that it closes at once and leaves no thread behind."""
-
-    daemon_threads = False
-    request_queue_size = 64
-    mock: MockIBM
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.connections: set[socket.socket] = set()
-
-    def drop_all(self) -> None:
-        for connection in list(self.connections):
-            drop_connection(connection)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no error of the service."""
-
-
-def drop_connection(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # the client was faster
-        connection.shutdown(socket.SHUT_RDWR)
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Reads a request, lets faults show, and writes the mock's answer."""
-
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    disable_nagle_algorithm = True
-    server: Server
-
-    def setup(self) -> None:
-        super().setup()
-        self.server.connections.add(self.connection)
-
-    def finish(self) -> None:
-        self.server.connections.discard(self.connection)
-        super().finish()
-
-    def serve(self) -> None:
-        mock = self.server.mock
-        url = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        path = url.path.removeprefix(API)
-        request = Request(self.command, path, parse_qs(url.query), time.time(), self.headers.get("Authorization"), len(body))
-        with mock._lock:
-            mock.requests.append(request)
-        request.fault = fault = mock.faults.take(self.command, path)
-        reply = mock.answer(request, body, fault) if fault is None or fault.accepted else None
-        if fault is not None:
-            if fault.kind == "stall":
-                mock.closing.wait(fault.seconds)
-                reply = reply or mock.answer(request, body, fault)
-            if fault.kind == "drop" or mock.closing.is_set():
-                self.close_connection = True
-                drop_connection(self.connection)
-                return
-            if fault.kind == "status":
-                reply = error(fault.code, "Injected")
-                if fault.retry_after is not None:
-                    reply.headers["Retry-After"] = str(fault.retry_after)
-            elif fault.kind == "truncate":
-                reply.body = reply.body[: len(reply.body) // 2]
-            elif fault.kind == "empty":
-                reply.body = b""
-        request.status = reply.status
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
-            self.send_header(name, value)
-        if reply.status != 204:
-            self.send_header("Content-Length", str(len(reply.body)))
-        self.end_headers()
-        self.wfile.write(reply.body)
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = serve  # noqa: N815
-
-    def log_message(self, *args: Any) -> None:
-        """The ledger keeps the requests; nothing is printed."""
