@@ -8,7 +8,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
@@ -118,7 +118,7 @@ class MockIBM:
         self.closing = threading.Event()
         self.faults = Faults()
         self._bearers: dict[str, float] = {}
-        self._runs: dict[str, Future[None]] = {}
+        self._runs: dict[str, Future[str]] = {}
         self._lock = threading.RLock()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mock-ibm-run")
         self._server = Server(("127.0.0.1", 0), Handler)
@@ -158,6 +158,7 @@ class MockIBM:
             "IAM_URL": self.url,
             "QISKIT_FUNCTIONS_EXPERIMENTAL": "1",
             "QTHRESHOLD_IBM_API": self.url + API,
+            "NO_PROXY": "127.0.0.1",
         }
 
     # ---------------------------------------------------------------- ledger
@@ -448,26 +449,25 @@ class MockIBM:
                 self._runs[job.id] = self._worker.submit(self._run, job)
             run = self._runs[job.id]
         if not self.running_polls:
-            try:
-                run.result(timeout=PROMPT)
-            except TimeoutError:
-                return
+            wait([run], timeout=PROMPT)
         with self._lock:
             if job.state == "Running" and job.polls >= self.running_polls and run.done():
-                self._finish(job, "Failed" if job.reason and job.reason_code != 1305 else "Cancelled" if job.reason else "Completed")
+                self._finish(job, run.result())
 
-    def _run(self, job: Job) -> None:
-        """Executes the circuits, in the worker thread."""
+    def _run(self, job: Job) -> str:
+        """Executes the circuits, in the worker thread; returns the state that the job ends in."""
         try:
             charge = self.charge_of(job)
             job.runs += 1
             if job.cost is not None and job.cost < charge:
                 job.charge, job.reason, job.reason_code = float(job.cost), "Job exceeded its maximum execution time", 1305
-                return
+                return "Cancelled"
             job.result = job.content.run(self.devices[job.backend], job.seed, self.simulate == "noisy")
             job.charge = charge
         except Exception:  # whatever is wrong with a program, the service lives on and the job says why
             job.reason, job.reason_code = traceback.format_exc(), 9999
+            return "Failed"
+        return "Completed"
 
     def _finish(self, job: Job, state: str) -> None:
         job.state, job.finished = state, datetime.now(UTC)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import time
+import traceback
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,12 @@ class Handler(BaseHTTPRequestHandler):
         self.server.connections.discard(self.connection)
         super().finish()
 
+    def answer(self, request: Request, body: bytes, fault: Fault | None) -> Reply:
+        try:
+            return self.server.mock.answer(request, body, fault)
+        except Exception:  # a mistake of the mock or a request that it cannot read: seen in the client's error, not a dropped connection
+            return error(500, traceback.format_exc())
+
     def serve(self) -> None:
         mock = self.server.mock
         url = urlsplit(self.path)
@@ -97,11 +104,11 @@ class Handler(BaseHTTPRequestHandler):
         with mock._lock:
             mock.requests.append(request)
         request.fault = fault = mock.faults.take(self.command, path)
-        reply = mock.answer(request, body, fault) if fault is None or fault.accepted else None
+        reply = self.answer(request, body, fault) if fault is None or fault.accepted else None
         if fault is not None:
             if fault.kind == "stall":
                 mock.closing.wait(fault.seconds)
-                reply = reply or mock.answer(request, body, fault)
+                reply = reply or self.answer(request, body, fault)
             if fault.kind == "drop" or mock.closing.is_set():
                 self.close_connection = True
                 drop_connection(self.connection)
