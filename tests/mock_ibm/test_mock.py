@@ -131,7 +131,7 @@ def test_swept_parameters_keep_their_shape(backend):
     assert ones[1] < 0.2
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
 def test_twirled_circuits_and_the_legacy_sampler_run_too(mock, backend):
     twirled = submit(backend, circuit(1), twirling={"enable_measure": True, "num_randomizations": 4, "shots_per_randomization": 50})
     assert result(twirled)[0].data.c.get_counts()["00010"] > 150
