@@ -16,6 +16,7 @@ __all__ = ["DESCRIBED", "KINDS", "describe_device", "open_backend", "split_spec"
 KINDS = {
     "aer": ("a device profile simulated by qiskit-aer", "qthreshold.backends.aer", "AerBackend", "heron-133"),
     "synthetic": ("counts of a profile drawn from ideal decays", "qthreshold.backends.synthetic", "SyntheticBackend", "heron-133"),
+    "provider": ("a backend of any other package, provider:MODULE:CALLABLE", "qthreshold.backends.provider", "ProviderBackend", ""),
 }
 """Backend kinds that run circuits: what they are, module, class, and the default after the colon."""
 
@@ -39,7 +40,7 @@ def split_spec(spec: str) -> tuple[str, str]:
             f"{spec} cannot be run on yet; its own calibration can be judged: qthreshold judge --device {spec}. To run: {', '.join(KINDS)}"
         )
     if kind not in KINDS:
-        forms = ", ".join(f"{k} or {k}:PROFILE" for k in KINDS)
+        forms = ", ".join(f"{k} or {k}:PROFILE" if entry[3] else f"{k}:MODULE:CALLABLE" for k, entry in KINDS.items())
         raise InputError(f"unknown backend {spec!r}: {near_matches(kind, KINDS)}. Accepted: {forms}")
     return kind, name or KINDS[kind][3]
 
@@ -48,7 +49,7 @@ def open_backend(spec: str, workers: int | None = None) -> "Backend":
     """The backend of a spec.
 
     Args:
-        spec: ``aer``, ``aer:PROFILE`` (a shipped name or the path of a TOML file).
+        spec: ``aer``, ``aer:PROFILE`` (a shipped name or the path of a TOML file), ``provider:MODULE:CALLABLE?key=value``.
         workers: Worker processes for local simulation; one per core by default.
 
     Raises:

@@ -33,6 +33,7 @@ def list_(json: Json = False) -> None:
             table.add_row(*row)
         show(table)
         show("Or aer:FILE.toml with your own profile (backends/README.md describes the format); synthetic:PROFILE draws ideal decays instead.")
+        show("Or provider:MODULE:CALLABLE?key=value, any Qiskit BackendV2, and provider:NAME, an installed package's entry point.")
         show("By their own calibration only ('qthreshold judge --device'): fake:FakeTorino and other snapshots, ibm:NAME.")
 
 
