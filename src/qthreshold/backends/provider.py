@@ -18,16 +18,16 @@ from qiskit.providers import BackendV2
 from qthreshold.backends.base import Sight
 from qthreshold.backends.failures import StalledError, class_of, explained, quietly, within
 from qthreshold.backends.noise import Truth
-from qthreshold.backends.obstacles import obstacles
 from qthreshold.backends.provider_spec import ProviderSpec, load_backend, parse_spec
 from qthreshold.backends.results import read_counts
-from qthreshold.backends.target import device_from_target
+from qthreshold.backends.target import device_from_target, obstacles
 from qthreshold.circuits.build import build_circuits
 from qthreshold.counts import Counts
 from qthreshold.datafiles import load_toml, shipped
 from qthreshold.device import Device
 from qthreshold.errors import BackendError, InputError, LostJobError, RejectedError, TransientError
 from qthreshold.limits import Limits
+from qthreshold.patience import Patience
 from qthreshold.plan import Plan
 from qthreshold.ticket import Ticket
 
@@ -37,8 +37,6 @@ T = TypeVar("T")
 
 _LOCAL = ("qiskit.providers.fake_provider", "qiskit.providers.basic_provider", "qiskit_aer", "qiskit_ibm_runtime.fake_provider")
 """Modules of simulators that cost nothing."""
-
-_PATIENCE, _LONG_PATIENCE = 60.0, 600.0  # seconds: for an answer; for circuits on their way there, or results on their way back
 
 _WORDS = {
     "done": ("done", "completed", "complete", "succeeded", "success", "successful", "finished", "ready"),
@@ -77,6 +75,7 @@ class ProviderBackend:
             "packages": packages, "class": f"{kind.__module__}.{kind.__qualname__}", "run_options": _run_options(self._backend),
         }  # fmt: skip
         self.state = " ".join(f"{p} {v}" for p, v in packages.items())
+        self._patience = Patience.usual()
         self._jobs: dict[str, Any] = {}
         self._results: dict[str, Any] = {}
 
@@ -96,9 +95,7 @@ class ProviderBackend:
         def ask() -> Device:
             coupling = getattr(b, "coupling_map", None)
             pairs = [(int(p), int(q)) for p, q in coupling.get_edges()] if coupling is not None else []
-            # device_from_target takes n_qubits once targets without a number of qubits are in; then: n_qubits=spec.qubits
-            size: dict[str, Any] = {} if spec.qubits is None else {"n_qubits": spec.qubits}
-            return device_from_target(b.target, str(getattr(b, "name", None) or type(b).__name__), spec.source, pairs, **size)
+            return device_from_target(b.target, str(getattr(b, "name", None) or type(b).__name__), spec.source, pairs, spec.qubits)
 
         try:
             return quietly(ask)
@@ -118,23 +115,21 @@ class ProviderBackend:
             return None
         return {"properties": _plain(found.to_dict())}
 
-    def obstacles(self, plan: Plan) -> list[str]:
+    def obstacles(self, plan: Plan, device: Device) -> list[str]:
         """Why the plan's circuits cannot run on the backend's target as it is now."""
-        self._check(plan)
-        return obstacles(self._ask("its target", lambda: self._backend.target), plan, self.device)
+        return obstacles(self._ask("its target", lambda: self._backend.target), plan, device)
 
     # Jobs
 
-    def send(self, plan: Plan, ticket: Ticket, *, tags: Sequence[str], most_seconds: float | None) -> str:
+    def send(self, plan: Plan, device: Device, ticket: Ticket, *, tags: Sequence[str], most_seconds: float | None) -> str:
         """Build the circuits and hand them to ``run``. Tags and the bound on seconds have no place there."""
-        self._check(plan)
-        circuits = list(build_circuits(plan, self.device, ticket.circuits.tolist()))
+        circuits = list(build_circuits(plan, device, ticket.circuits.tolist()))
         shots = int(plan.circuit_shots[ticket.circuits[0]])
         what = f"{self.device.name} did not take {len(circuits)} circuits of {shots} shots"
         try:
-            job = self._watched(lambda: self._backend.run(circuits, shots=shots), _LONG_PATIENCE)
+            job = self._watched(lambda: self._backend.run(circuits, shots=shots), self._patience.post)
         except StalledError:
-            raise TransientError(f"{what}: no answer within {_LONG_PATIENCE:g} s", under_way=True) from None
+            raise TransientError(f"{what}: no answer within {self._patience.post:g} s", under_way=True) from None
         except Exception as error:  # whatever a client raises, it is explained
             # of an unknown failure at a service nobody knows whether the job arrived; a simulator here has certainly not taken it
             raise explained(error, what, otherwise=TransientError if self.paid else RejectedError, refusal=RejectedError) from None
@@ -166,9 +161,9 @@ class ProviderBackend:
         state = self._ask(f"the state of job {job_id}", lambda: _state(job))
         if state == "done" and job_id not in self._results:
             try:
-                self._results[job_id] = self._watched(job.result, _LONG_PATIENCE)
+                self._results[job_id] = self._watched(job.result, 5 * self._patience.read)
             except StalledError:
-                raise TransientError(f"the result of job {job_id} did not come within {_LONG_PATIENCE:g} s") from None
+                raise TransientError(f"the result of job {job_id} did not come within {5 * self._patience.read:g} s") from None
             except Exception as error:
                 kind = explained(error, f"the result of job {job_id} could not be had", otherwise=BackendError)
                 if type(kind) is not BackendError:
@@ -179,13 +174,12 @@ class ProviderBackend:
         ahead = _called(getattr(job, "queue_position", None)) if state == "queued" else None
         return Sight(state=state, ahead=ahead if isinstance(ahead, int) else None)
 
-    def fetch(self, plan: Plan, ticket: Ticket, job_id: str) -> Counts:
+    def fetch(self, plan: Plan, device: Device, ticket: Ticket, job_id: str) -> Counts:
         """Counts of a job that is done."""
-        self._check(plan)
         result = self._results.pop(job_id, None)
         if result is None:
-            result = self._ask(f"the result of job {job_id}", self._job(job_id).result, _LONG_PATIENCE)
-        return read_counts(result, plan, ticket, self.device.n_qubits)
+            result = self._ask(f"the result of job {job_id}", self._job(job_id).result, 5 * self._patience.read)
+        return read_counts(result, plan, ticket, device.n_qubits)
 
     def charged(self, job_id: str) -> float | None:
         """``job.usage()`` or the seconds in ``job.metrics()``, where there are such."""
@@ -213,9 +207,9 @@ class ProviderBackend:
                 if not callable(give):
                     continue
                 try:
-                    job = self._watched(functools.partial(give, job_id), _PATIENCE)
+                    job = self._watched(functools.partial(give, job_id), self._patience.read)
                 except StalledError:
-                    raise TransientError(f"{self.device.name} did not give job {job_id} within {_PATIENCE:g} s") from None
+                    raise TransientError(f"{self.device.name} did not give job {job_id} within {self._patience.read:g} s") from None
                 except NotImplementedError:
                     continue
                 except Exception as error:
@@ -229,17 +223,13 @@ class ProviderBackend:
 
     # Asking
 
-    def _check(self, plan: Plan) -> None:
-        """A plan names pairs by their rows in its device; in another device they would be other pairs."""
-        if plan.device_id != self.device.id:
-            raise InputError(f"the plan was made for another state of {self.device.name} than {self.spec} has now; start a new run")
-
     def _watched(self, ask: Callable[[], T], seconds: float) -> T:
         """The answer in bounded time; a simulator here takes the time it takes, and Ctrl-C works."""
         return within(seconds, ask) if self.paid else quietly(ask)
 
-    def _ask(self, what: str, ask: Callable[[], T], seconds: float = _PATIENCE) -> T:
+    def _ask(self, what: str, ask: Callable[[], T], seconds: float | None = None) -> T:
         """The answer to a question that changes nothing, or can be put again."""
+        seconds = self._patience.read if seconds is None else seconds
         try:
             return self._watched(ask, seconds)
         except StalledError:
