@@ -104,12 +104,12 @@ def _pairs(text: str, name: str, after: str) -> dict[str, str]:
     out: dict[str, str] = {}
     for part in filter(None, text.split("&")):
         key, equals, value = (unquote(p) for p in part.partition("="))
+        if not equals or not key.isidentifier():  # not repeated: whoever forgets the name of a value may have written a secret
+            raise InputError(f"{name}: what follows {after!r} must be key=value, several joined by '&'")
         if _SECRET.search(key.lower().replace("_", "").replace("-", "")) or re.search(r"://[^/]*:[^/]*@", value):
             raise InputError(
                 f"{name}: {key!r} looks like a secret, and specs are written to files; keep it in the provider's own store or environment variables"
             )
-        if not equals or not key.isidentifier():
-            raise InputError(f"{name}: what follows {after!r} must be key=value&key=value, and {key!r} is not such a part")
         if key in out:
             raise InputError(f"{name}: {key} is given twice")
         out[key] = value
@@ -194,7 +194,7 @@ def _attribute(holder: Any, name: str) -> Any:
         return getattr(holder, name)
     except AttributeError:
         kind = getattr(holder, "__name__", None) or f"an instance of {type(holder).__name__}"
-        offered = [n for n in dir(holder) if not n.startswith("_")]
+        offered = [n for n in dir(holder) if not n.startswith("_") and (not inspect.ismodule(holder) or callable(getattr(holder, n)))]
         near = near_matches(name, offered) if len(offered) <= 40 else near_matches(name, offered).partition(" Known:")[0]
         raise _MissingError(f"{kind} has no {name!r}{f': {near}' if near.startswith(('did', 'Known: ')) and offered else ''}") from None
 
