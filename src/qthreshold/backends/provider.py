@@ -171,6 +171,8 @@ class ProviderBackend:
                 return Sight(state="failed", message=f"its result could not be had ({class_of(error)})")
         if state == "done" and getattr(self._results[job_id], "success", True) is False:
             return Sight(state="failed", message="the backend says that not all circuits succeeded")
+        if state == "failed":
+            return Sight(state=state, message="the backend says no more than that")
         ahead = _called(getattr(job, "queue_position", None)) if state == "queued" else None
         return Sight(state=state, ahead=ahead if isinstance(ahead, int) else None)
 

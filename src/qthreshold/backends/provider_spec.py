@@ -188,7 +188,8 @@ class _MissingError(Exception):
 
 def _attribute(holder: Any, name: str) -> Any:
     """A member; of an instance, made without arguments, where a class is named whose instances alone have it, as providers do."""
-    if inspect.isclass(holder) and isinstance(inspect.getattr_static(holder, name, None), FunctionType | property | functools.cached_property):
+    mine = inspect.getattr_static(holder, name, None)
+    if inspect.isclass(holder) and (mine is None or isinstance(mine, FunctionType | property | functools.cached_property)):
         holder = holder()
     try:
         return getattr(holder, name)
