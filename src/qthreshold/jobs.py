@@ -25,6 +25,7 @@ from qthreshold.errors import (
     JobCancelledError,
     JobFailedError,
     JobTimeoutError,
+    LostJobError,
     QuotaError,
     RejectedError,
     TransientError,
@@ -133,13 +134,16 @@ class Campaign:
         Args:
             consent: What the user agrees to.
             retry: Send tickets again whose jobs ended without a result.
-            resubmit: Send tickets again of which nobody can say whether they were accepted, because the provider cannot be asked.
+            resubmit: Send tickets again of which nobody can say whether they were accepted, because the provider cannot be asked;
+                with ``retry``, also those whose jobs the provider cannot give back.
 
         Raises:
             InputError: The device can no longer run the plan, or nobody agreed; nothing was sent.
             BackendError: The provider failed or the cap is reached; what was sent is in the journal.
         """
         self.reconcile(resubmit=resubmit)
+        if retry and resubmit:
+            self._give_up_lost()
         todo = [t for t in self.tickets if self._to_send(t, retry)]
         if not todo:
             return
@@ -289,6 +293,14 @@ class Campaign:
                 return
         for attempt in unknown:
             self._note("absent", tag=attempt.tag)
+
+    def _give_up_lost(self) -> None:
+        """Take jobs that the provider cannot give back for ended; their estimates stay spoken for, because they may cost all the same."""
+        for attempt in [a for a in self.journal.attempts.values() if a.state == "submitted"]:
+            try:
+                self._patiently(lambda a=attempt: self.backend.look(a.job_id))  # type: ignore[misc]
+            except LostJobError as error:
+                self._note("ended", tag=attempt.tag, kind="failed", message=str(error))
 
     def _sweep(self) -> None:
         """Cancel second jobs of one tag: the client itself repeats a request that the service answered with an error."""

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib.metadata
 import platform
+import re
 import secrets
 import tempfile
 import time
@@ -202,7 +203,8 @@ def load_recipe(spec: str, criteria: Mapping[str, float] | None = None) -> Recip
 def default_directory(backend: str, now: datetime.datetime | None = None) -> Path:
     """Where a run goes when nobody says: ``qthreshold-runs/DEVICE-DATE-TIME``."""
     stamp = (now or datetime.datetime.now()).strftime("%Y%m%d-%H%M%S")  # local time, for people
-    base = Path("qthreshold-runs") / f"{Path(backend.partition(':')[2] or backend).stem}-{stamp}"
+    name = re.split(r"[?#]", backend.partition(":")[2] or backend)[0].rpartition(":")[2]  # of a provider's, the callable
+    base = Path("qthreshold-runs") / f"{Path(name).stem}-{stamp}"
     path, number = base, 2
     while path.exists():
         path, number = base.with_name(f"{base.name}-{number}"), number + 1

@@ -18,8 +18,11 @@ KINDS = {
     "ibm": ("a device of the IBM service", "qthreshold.backends.ibm", "IBMBackend", ""),
     "fake": ("a snapshot of a real device, simulated by qiskit-aer", "qthreshold.backends.fake", "FakeBackend", "FakeTorino"),
     "synthetic": ("counts of a profile drawn from ideal decays", "qthreshold.backends.synthetic", "SyntheticBackend", "heron-133"),
+    "provider": ("a backend of any other package, provider:MODULE:CALLABLE", "qthreshold.backends.provider", "ProviderBackend", ""),
 }
 """Backend kinds that run circuits: what they are, module, class, and the default after the colon."""
+
+_NEEDED = {"ibm": "NAME", "provider": "MODULE:CALLABLE"}  # after the colon, where there is no default
 
 
 def split_spec(spec: str) -> tuple[str, str]:
@@ -34,7 +37,7 @@ def split_spec(spec: str) -> tuple[str, str]:
     """
     kind, _, name = spec.partition(":")
     if kind not in KINDS:
-        forms = ", ".join(f"{k} or {k}:PROFILE" for k in KINDS)
+        forms = ", ".join(f"{k} or {k}:PROFILE" if k not in _NEEDED else f"{k}:{_NEEDED[k]}" for k in KINDS)
         raise InputError(f"unknown backend {spec!r}: {near_matches(kind, KINDS)}. Accepted: {forms}")
     return kind, name or KINDS[kind][3]
 
@@ -43,7 +46,8 @@ def open_backend(spec: str, workers: int | None = None) -> "Backend":
     """The backend of a spec.
 
     Args:
-        spec: ``aer``, ``aer:PROFILE`` (a shipped name or the path of a TOML file), ``fake:FakeTorino``.
+        spec: ``aer``, ``aer:PROFILE`` (a shipped name or the path of a TOML file), ``fake:FakeTorino``, ``ibm:NAME``,
+            ``provider:MODULE:CALLABLE?key=value``.
         workers: Worker processes for local simulation; one per core by default.
 
     Raises:

@@ -9,7 +9,7 @@ from inspect import isclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from qiskit.circuit import Gate
+from qiskit.circuit import Instruction, Measure
 from qiskit.transpiler import Target
 
 from qthreshold.circuits.basis import spelling
@@ -110,7 +110,7 @@ def _offered(target: Target, basis: tuple[str, ...], n: int) -> list[bool]:
     return [all(_properties(target, name, (q,)) is not None for name in basis) for q in range(n)]
 
 
-def _turns(target: Target, gate: Gate) -> bool:
+def _turns(target: Target, gate: Instruction) -> bool:
     """Whether the target's gate of this name takes the gate's angles: its own are free, or the same."""
     offered = target.operation_from_name(gate.name)
     own = [] if isclass(offered) else offered.params
@@ -188,7 +188,7 @@ def obstacles(target: Target, plan: Plan, device: Device) -> list[str]:
     out = []
     for q in qubits.tolist():
         lacking = [name for name, gate in letters.items() if not _supports(target, gate, (q,))]
-        if "measure" in target.operation_names and not target.instruction_supported("measure", (q,)):
+        if "measure" in target.operation_names and not _supports(target, Measure(), (q,)):
             lacking.append("measure")
         if lacking:
             out.append(f"qubit {q} offers no {', '.join(lacking)} now")
@@ -199,5 +199,7 @@ def obstacles(target: Target, plan: Plan, device: Device) -> list[str]:
     return out
 
 
-def _supports(target: Target, gate: Gate, qubits: tuple[int, ...]) -> bool:
+def _supports(target: Target, gate: Instruction, qubits: tuple[int, ...]) -> bool:
+    if _everywhere(target, gate.name) and not target.num_qubits:  # Qiskit says no where the number of qubits is not stated
+        return _turns(target, gate)
     return bool(target.instruction_supported(gate.name, qubits, parameters=list(gate.params) or None))

@@ -35,6 +35,7 @@ def list_(json: Json = False) -> None:
         show("Or aer:FILE.toml with your own profile (backends/README.md describes the format); synthetic:PROFILE draws ideal decays instead.")
         show("Snapshots of real devices, simulated: fake:FakeTorino and others (pip install 'qthreshold[ibm]').")
         show("Real devices: ibm:NAME or ibm:least-busy with an IBM account; 'qthreshold doctor --backend SPEC' checks the way there.")
+        show("Any other Qiskit BackendV2: provider:MODULE:CALLABLE?key=value, or provider:NAME, the entry point of an installed package.")
 
 
 @app.command("show")
