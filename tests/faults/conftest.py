@@ -58,10 +58,10 @@ class Bench:
         return answer
 
     def submit(self, *args, **options):
-        return self.qthreshold("submit", self.run, "--max-qpu-seconds", 100, "--no-progress", *args, **options)
+        return self.qthreshold("submit", self.run, "--max-qpu-seconds", 100, *args, **options)
 
     def collect(self, *args, **options):
-        return self.qthreshold("collect", self.run, "--no-progress", *args, **options)
+        return self.qthreshold("collect", self.run, *args, **options)
 
     def events(self, kind=None):
         return [e for e in RunDirectory(self.run).read_events() if kind is None or e["event"] == kind]

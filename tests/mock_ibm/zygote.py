@@ -119,7 +119,7 @@ def _command(request):
 
 def _serve():
     import qiskit_ibm_runtime.executor_sampler
-    import qiskit_ibm_runtime.sampler
+    import qiskit_ibm_runtime.sampler  # noqa: F401
 
     import qthreshold.backends.ibm
     import qthreshold.cli.app
