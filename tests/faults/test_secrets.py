@@ -79,7 +79,7 @@ def test_a_saved_account_is_found_by_name_and_by_default_and_stays_where_it_is(h
         assert none.code == 2
         assert "no IBM account was found; save one once with python -c" in none.err
         account = {"channel": "ibm_quantum_platform", "token": TOKEN, "url": mock.url, "instance": mock.instance, "private_endpoint": False}
-        (home / ".qiskit").mkdir()
+        (home / ".qiskit").mkdir(exist_ok=True)
         (home / ".qiskit/qiskit-ibm.json").write_text(json.dumps({"work": account, "default-ibm-quantum-platform": account}))
         answers = [qthreshold("doctor", "-b", s, env=plain, cwd=home) for s in ("ibm:ibm_mock?account=work", "ibm:ibm_mock")]
         assert [a.code for a in answers] == [0, 0], answers
