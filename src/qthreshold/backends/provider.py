@@ -29,6 +29,7 @@ from qthreshold.errors import BackendError, InputError, LostJobError, RejectedEr
 from qthreshold.limits import Limits
 from qthreshold.patience import Patience
 from qthreshold.plan import Plan
+from qthreshold.recipe import Execution
 from qthreshold.ticket import Ticket
 
 __all__ = ["ProviderBackend"]
@@ -117,6 +118,8 @@ class ProviderBackend:
 
     def obstacles(self, plan: Plan, device: Device) -> list[str]:
         """Why the plan's circuits cannot run on the backend's target as it is now."""
+        if plan.parsed_recipe().execution != Execution():
+            return ["what the recipe's [execution] asks for cannot be asked of a Qiskit backend"]
         return obstacles(self._ask("its target", lambda: self._backend.target), plan, device)
 
     # Jobs
