@@ -14,7 +14,7 @@ KEPT: dict[str, "LabJob"] = {}
 """Jobs that the lab's server keeps."""
 
 
-class Unauthorized(Exception):
+class UnauthorizedError(Exception):
     pass
 
 
@@ -88,7 +88,7 @@ class Lab(BackendV2):
         assert not unknown
         RUNS.append([c.name for c in circuits])
         preflight = len(RUNS) == 1
-        failure = {"raises": ValueError, "account": Unauthorized, "network": ConnectionResetError, "odd": RuntimeError}.get(self.fault)
+        failure = {"raises": ValueError, "account": UnauthorizedError, "network": ConnectionResetError, "odd": RuntimeError}.get(self.fault)
         if failure:
             raise failure("token=t0p-s3cret")
         tables = [self.spoilt(dict(c), preflight) for c in self.simulated(circuits, shots)]

@@ -94,8 +94,9 @@ class ProviderBackend:
         b = self._backend
 
         def ask() -> Device:
-            coupling = getattr(b, "coupling_map", None)
-            pairs = [(int(p), int(q)) for p, q in coupling.get_edges()] if coupling is not None else []
+            stated = getattr(_called(getattr(b, "configuration", None)), "coupling_map", None)  # with pairs that are out of order, as on IBM's
+            coupling = getattr(b, "coupling_map", None) if stated is None else stated
+            pairs = [(int(p), int(q)) for p, q in coupling] if coupling is not None else []
             return device_from_target(b.target, str(getattr(b, "name", None) or type(b).__name__), spec.source, pairs, spec.qubits)
 
         try:
