@@ -20,7 +20,7 @@ _THREAD = "qthreshold-ask"
 _NETWORK = re.compile(
     r"Connect|Timeout|TimedOut|Network|Transport|Proxy|SSL|Retry|Unavailable|Gateway|gaierror|URLError|RemoteDisconnected|JSONDecode"
 )
-_ACCOUNT = re.compile(r"Auth|Forbidden|Credential|AccessDenied|Login|Token|Account")
+_ACCOUNT = re.compile(r"Auth|Unauthori|Forbidden|Credential|AccessDenied|Login|Token|Account")
 _QUOTA = re.compile(r"Quota|RateLimit|TooManyRequests|Insufficient|Throttl")
 _PASSING = re.compile(r"RateLimit|TooManyRequests|Throttl")
 _REFUSALS = {"ValueError", "TypeError", "NotImplementedError", "QiskitError"}

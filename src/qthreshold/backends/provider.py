@@ -29,6 +29,7 @@ from qthreshold.errors import BackendError, InputError, LostJobError, RejectedEr
 from qthreshold.limits import Limits
 from qthreshold.patience import Patience
 from qthreshold.plan import Plan
+from qthreshold.recipe import Execution
 from qthreshold.ticket import Ticket
 
 __all__ = ["ProviderBackend"]
@@ -93,8 +94,9 @@ class ProviderBackend:
         b = self._backend
 
         def ask() -> Device:
-            coupling = getattr(b, "coupling_map", None)
-            pairs = [(int(p), int(q)) for p, q in coupling.get_edges()] if coupling is not None else []
+            stated = getattr(_called(getattr(b, "configuration", None)), "coupling_map", None)  # with pairs that are out of order, as on IBM's
+            coupling = getattr(b, "coupling_map", None) if stated is None else stated
+            pairs = [(int(p), int(q)) for p, q in coupling] if coupling is not None else []
             return device_from_target(b.target, str(getattr(b, "name", None) or type(b).__name__), spec.source, pairs, spec.qubits)
 
         try:
@@ -117,6 +119,8 @@ class ProviderBackend:
 
     def obstacles(self, plan: Plan, device: Device) -> list[str]:
         """Why the plan's circuits cannot run on the backend's target as it is now."""
+        if plan.parsed_recipe().execution != Execution():
+            return ["what the recipe's [execution] asks for cannot be asked of a Qiskit backend"]
         return obstacles(self._ask("its target", lambda: self._backend.target), plan, device)
 
     # Jobs
