@@ -16,8 +16,9 @@ __all__ = ["DESCRIBED", "KINDS", "describe_device", "open_backend", "split_spec"
 KINDS = {
     "aer": ("a device profile simulated by qiskit-aer", "qthreshold.backends.aer", "AerBackend", "heron-133"),
     "synthetic": ("counts of a profile drawn from ideal decays", "qthreshold.backends.synthetic", "SyntheticBackend", "heron-133"),
+    "offline": ("a device of a profile whose circuits are run elsewhere", "qthreshold.backends.offline", "OfflineBackend", "heron-133"),
 }
-"""Backend kinds that run circuits: what they are, module, class, and the default after the colon."""
+"""Backend kinds that can be planned for: what they are, module, class, and the default after the colon."""
 
 DESCRIBED = {"fake": "fake_device", "ibm": "live_device"}
 """Kinds that can be described and judged by their own calibration, but not run on yet: function of :mod:`.ibm`."""

@@ -17,7 +17,7 @@ from qthreshold.circuits import native
 from qthreshold.device import Device
 from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, circuit_name
 
-__all__ = ["build_circuit", "build_circuits", "unit_opcodes"]
+__all__ = ["Instructions", "build_circuit", "build_circuits", "unit_opcodes"]
 
 _ONE = (RZGate(pi / 2), RZGate(pi), RZGate(-pi / 2), SXGate(), XGate())
 _TWO: dict[str, Gate] = {"cz": CZGate(), "cx": CXGate(), "ecr": ECRGate(), "rzz": RZZGate(pi / 2)}
@@ -78,7 +78,7 @@ def _pair_table(gate: str, block: str) -> native.Words:
     return _tables[gate, block]
 
 
-class _Instructions:
+class Instructions:
     """Ready-made instructions of every qubit and pair of a register."""
 
     def __init__(self, device: Device) -> None:
@@ -88,12 +88,14 @@ class _Instructions:
         self.two: dict[int, list[CircuitInstruction]] = {}
 
     def of_qubit(self, qubit: int) -> list[CircuitInstruction]:
+        """By opcode of a one-qubit unit."""
         if qubit not in self.one:
             at = (self.template.qubits[qubit],)
             self.one[qubit] = [CircuitInstruction(g, at, ()) for g in (*_ONE, Barrier(1))]
         return self.one[qubit]
 
     def of_edge(self, edge: int) -> list[CircuitInstruction]:
+        """By opcode of a pair's unit."""
         if edge not in self.two:
             a, b = self.device.direction[edge].tolist()
             pair = (self.template.qubits[a], self.template.qubits[b])
@@ -113,7 +115,7 @@ def build_circuits(plan: Plan, device: Device, circuits: Iterable[int] | None = 
     Yields:
         Circuits as wide as the device; classical bit q holds qubit q; only targets are measured.
     """
-    ready = _Instructions(device)
+    ready = Instructions(device)
     first = np.searchsorted(plan.unit_circuit, np.arange(plan.n_circuits + 1))
     for c in range(plan.n_circuits) if circuits is None else circuits:
         circuit = ready.template.copy_empty_like(circuit_name(plan, c))

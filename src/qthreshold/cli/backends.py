@@ -33,6 +33,7 @@ def list_(json: Json = False) -> None:
             table.add_row(*row)
         show(table)
         show("Or aer:FILE.toml with your own profile (backends/README.md describes the format); synthetic:PROFILE draws ideal decays instead.")
+        show("On a control stack of your own: offline:PROFILE; its circuits leave and its counts come back as files (circuits/README.md).")
         show("By their own calibration only ('qthreshold judge --device'): fake:FakeTorino and other snapshots, ibm:NAME.")
 
 
