@@ -86,9 +86,9 @@ def parse_counts(
     content = _from_json(text, name) if text.lstrip()[:1] in ("{", "[") else _from_csv(text, name)
     if content.plan_id not in (None, plan.id):
         raise InputError(f"{name} holds counts of plan {_shown(content.plan_id)}; this run's plan is {plan.id}")
-    low_last = _order(content.bit_order, bit_order, name) == BIT_ORDERS[0]
     if not content.circuits:
         raise InputError(f"{name} holds no counts; expected outcomes of the circuits of the job sheet, such as {names[0] if names else 'c000000'}")
+    low_last = _order(content.bit_order, bit_order, name) == BIT_ORDERS[0]
     number = {n: c for c, n in enumerate(names)}
     measured = measured_qubits(plan, device)
     circuit, packed, count = [], [], []

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from qthreshold.cli.common import Directory, Json, NoProgress, Progress, Quiet, guarded, show, show_json
+from qthreshold.cli.common import Directory, Json, NoProgress, Progress, Quiet, counted, guarded, show, show_json
 
 __all__ = ["app"]
 
@@ -48,7 +48,7 @@ def export(
         if json:
             show_json({"folder": str(done.folder), "circuits": done.circuits, "files": done.files, "bytes": done.size})
         elif not quiet:
-            show(f"{done.circuits:,} circuits in {done.files:,} files, {_bytes(done.size)}, {done.seconds:.1f} s: {done.folder}")
+            show(f"{counted(done.circuits, 'circuit')} in {counted(done.files, 'file')}, {_bytes(done.size)}, {done.seconds:.1f} s: {done.folder}")
             show(f"How to run them: {done.folder / 'jobsheet.json'}, as a table {done.folder / 'jobs.csv'}")
             if workflow.is_offline(run):
                 show(f"Then: qthreshold ingest {directory} FILE")

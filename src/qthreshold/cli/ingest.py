@@ -13,6 +13,7 @@ from qthreshold.cli.common import (
     Quiet,
     Rules,
     RulesDir,
+    counted,
     guarded,
     parse_criteria,
     parse_day,
@@ -30,7 +31,7 @@ _OF_DECAYS = ("--name", "--connected", "--confidence", "--rules", "--as-of", "--
 def ingest(
     context: typer.Context,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Offline run with FILE; new run directory with --decays.")],
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Counts of the run's circuits, JSON or CSV.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Counts of the run's circuits, JSON or CSV.")] = None,
     bit_order: Annotated[
         str | None, typer.Option("--bit-order", metavar="qubit0-last|qubit0-first", help="End of FILE's bit strings where qubit 0 is; Qiskit: last.")
     ] = None,
@@ -117,7 +118,7 @@ def _counts(directory: Path, file: Path, bit_order: str | None, *, json: bool, q
     if json:
         show_json({"ticket": done.ticket, "circuits": done.circuits, "shots": done.shots, "planned": done.planned, "missing": list(done.missing)})
     elif not quiet:
-        show(f"{done.circuits:,} circuits, {done.shots:,} shots ingested from {file}.")
+        show(f"{counted(done.circuits, 'circuit')}, {counted(done.shots, 'shot')} ingested from {file}.")
         if done.missing:
             show(f"{len(done.missing):,} of {done.planned:,} circuits are missing, first {done.missing[0]}. Ingest the rest,")
             show(f"or take what there is: qthreshold analyse {directory} --partial")
