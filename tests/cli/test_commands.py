@@ -10,8 +10,9 @@ import pytest
 from reference.commands import PROFILE, RECIPE, Answer, command, content_of, here, plain_environment, qthreshold
 
 COMMANDS = [
-    "run", "ingest", "plan", "submit", "collect", "analyse", "judge", "report", "resume", "verify", "backends", "rules", "interpretations", "circuits",
-    "circuits export", "backends list", "backends show", "rules list", "rules show", "rules diff", "rules validate", "rules schema", "interpretations show",
+    "run", "ingest", "plan", "submit", "collect", "analyse", "judge", "report", "resume", "verify", "backends", "rules", "interpretations",
+    "circuits", "circuits export", "backends list", "backends show", "rules list", "rules show", "rules diff", "rules validate", "rules schema",
+    "interpretations show",
 ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from qthreshold import workflow
 from qthreshold.backends import open_backend
 from qthreshold.backends.base import Provider, Simulator
 from qthreshold.counts import Counts, add_counts
+from qthreshold.datafiles import shipped
 from qthreshold.errors import InputError
 from qthreshold.plan import circuit_name
 from qthreshold.store import RunDirectory
@@ -139,7 +140,7 @@ def test_files_follow_each_other_and_what_is_missing_is_said(twins, call, tmp_pa
     for number, (rows, order) in enumerate(zip(halves(rows_of(run, counts, full=False)), ORDERS, strict=True)):
         turned = {n: [(b if order == "qubit0-last" else b[::-1], k) for b, k in found] for n, found in rows.items()}
         (tmp_path / f"{number}.csv").write_text(as_csv(turned))
-    missing = "counts of 138 of 138 circuits are missing, and offline:tiny-5 runs nothing by itself: write the circuits with 'qthreshold circuits export"
+    missing = "counts of 138 of 138 circuits are missing, and offline:tiny-5 runs nothing by itself: write the circuits with 'qthreshold circuits"
     for stage in (["submit"], ["collect"], ["analyse"], ["analyse", "--partial"], ["resume"]):
         answer = call(stage[0], "lab", *stage[1:])
         assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
@@ -216,13 +217,24 @@ def test_counts_that_were_lost_can_be_brought_again_also_in_parts(twins, tmp_pat
     assert (run.path / "decays.npz").read_bytes() == (twin.path / "decays.npz").read_bytes()
 
 
+def test_the_documented_counts_files_are_taken(twins, call, tmp_path):
+    text = (shipped("circuits") / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "doc.json").write_text(text.partition("A counts file:\n")[2].partition("or, with")[0])
+    assert "2 circuits, 1,000 shots" in good(call("ingest", "lab", "doc.json"))
+    table = text.partition("as CSV:\n")[2].partition("- **")[0]
+    (tmp_path / "doc.csv").write_text(table + "c000000-readout-layer0-m0-k0,10101,9\n")  # the line that the example leaves out
+    answer = call("ingest", "lab", "doc.csv", "--bit-order", "qubit0-last")
+    assert "were ingested before" in answer.err  # all of it could be read
+
+
 def _changed(rows, kind, at):
     """Rows with one mistake in one of them."""
     name = sorted(rows)[at % len(rows)]
     found = rows[name]
     (bits, count), rest = found[at % len(found)], [r for i, r in enumerate(found) if i != at % len(found)]
     wrong = {
-        "more": [(bits, count + 1)], "less": [(bits, count - 1)] if count > 1 else [], "zero": [(bits, count), ("".join("10"[int(b)] for b in bits), 0)],
+        "more": [(bits, count + 1)], "less": [(bits, count - 1)] if count > 1 else [],
+        "zero": [(bits, count), ("".join("10"[int(b)] for b in bits), 0)],
         "letter": [("x" + bits[1:], count)], "short": [(bits[:-1], count)], "long": [(bits + "0", count)], "negative": [(bits, -count)],
     }  # fmt: skip
     if kind == "unknown":
@@ -252,11 +264,14 @@ def test_a_file_with_one_mistake_leaves_every_byte_of_the_run_as_it_was(refusing
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["lab", "none.json"], "no counts file at none.json"), (["lab", "."], "cannot read counts file"), (["none", "good.json"], "not a run directory"),
+        (["lab", "none.json"], "no counts file at none.json"), (["lab", "."], "cannot read counts file"),
+        (["none", "good.json"], "not a run directory"),
         (["twin", "good.json"], "is a run of synthetic:tiny-5; counts from elsewhere belong to a run that was planned for it"),
         (["lab", "good.json", "--decays", "good.json"], "got both"), (["lab", "good.json", "--name", "x"], "--name goes with --decays only"),
-        (["lab", "good.json", "--confidence", "0.9"], "--confidence goes with --decays only"), (["lab", "utf16.json"], "utf16.json is not UTF-8 text"),
-        (["lab", "good.json", "--bit-order", "lsb"], "--bit-order 'lsb' is not accepted; qubit0-last"), (["lab", "empty.csv"], "empty.csv holds no counts"),
+        (["lab", "good.json", "--confidence", "0.9"], "--confidence goes with --decays only"),
+        (["lab", "utf16.json"], "utf16.json is not UTF-8 text"),
+        (["lab", "good.json", "--bit-order", "lsb"], "--bit-order 'lsb' is not accepted; qubit0-last"),
+        (["lab", "empty.csv"], "empty.csv holds no counts"),
         (["lab", "good.json", "--bit-order", "qubit0-first"], "good.json says bit_order qubit0-last"), (["lab", "good.csv"], "add --bit-order"),
     ],
 )  # fmt: skip
@@ -279,7 +294,7 @@ def test_the_job_sheet_says_everything_twice(twins, call, tmp_path):
     document = json.loads(good(call("circuits", "export", "lab", "--no-progress", "--json")))
     folder = run.path / "circuits"
     sheet = json.loads((folder / "jobsheet.json").read_text())
-    device, plan = workflow.load_plan(run)
+    _, plan = workflow.load_plan(run)
     assert (sheet["schema"], sheet["plan_id"], sheet["n_qubits"]) == ("qthreshold/jobsheet/1", plan.id, 5)
     assert [j["name"] for j in sheet["circuits"]] == [circuit_name(plan, c) for c in range(plan.n_circuits)]
     assert [j["shots"] for j in sheet["circuits"]] == plan.circuit_shots.tolist()
@@ -289,7 +304,8 @@ def test_the_job_sheet_says_everything_twice(twins, call, tmp_path):
         table = list(csv.DictReader(file))
     for row, job in zip(table, sheet["circuits"], strict=True):
         assert row == {
-            "circuit": job["name"], "file": job["file"], "shots": str(job["shots"]), "qubits": " ".join(map(str, job["qubits"])), "classical_bits": "5",
+            "circuit": job["name"], "file": job["file"], "shots": str(job["shots"]), "qubits": " ".join(map(str, job["qubits"])),
+            "classical_bits": "5",
             "sha256": job["sha256"],
         }  # fmt: skip
     written = sum(p.stat().st_size for p in folder.glob("*.qasm"))
@@ -300,7 +316,7 @@ def test_the_job_sheet_says_everything_twice(twins, call, tmp_path):
     assert content_of(run.path) == before
     example = json.loads((folder / "jobsheet.json").read_text())["counts_file"]
     (tmp_path / "example.json").write_text(json.dumps(example))
-    assert "1 circuit, 1,000 shots" in good(call("ingest", "lab", "example.json"))
+    assert "1 circuit, 500 shots" in good(call("ingest", "lab", "example.json"))
 
 
 def test_circuits_of_any_run_go_to_any_folder_and_a_part_of_them(twins, call, tmp_path):
@@ -316,10 +332,12 @@ def test_circuits_of_any_run_go_to_any_folder_and_a_part_of_them(twins, call, tm
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["lab", "--format", "qasm2"], "unknown format 'qasm2'; accepted: qasm3, qpy"), (["lab", "--circuits", "5-200"], "'5-200' is not accepted; numbers"),
+        (["lab", "--format", "qasm2"], "unknown format 'qasm2'; accepted: qasm3, qpy"),
+        (["lab", "--circuits", "5-200"], "'5-200' is not accepted; numbers"),
         (["lab", "--circuits", "4-2"], "'4-2' is not accepted"), (["lab", "--circuits", "x"], "'x' is not accepted; numbers from 0 to 137"),
         (["lab", "--out", "lab"], "lies in the run directory"), (["lab", "--out", "lab/counts"], "lies in the run directory"),
-        (["lab", "--out", "notes.txt"], "notes.txt is a file"), (["lab", "--out", "."], "holds other files already (lab and others); name a new folder"),
+        (["lab", "--out", "notes.txt"], "notes.txt is a file"),
+        (["lab", "--out", "."], "holds other files already (lab and others); name a new folder"),
         (["none"], "not a run directory"),
     ],
 )  # fmt: skip

@@ -120,7 +120,7 @@ def _counts(directory: Path, file: Path, bit_order: str | None, *, json: bool, q
     elif not quiet:
         show(f"{counted(done.circuits, 'circuit')}, {counted(done.shots, 'shot')} ingested from {file}.")
         if done.missing:
-            show(f"{len(done.missing):,} of {done.planned:,} circuits are missing, first {done.missing[0]}. Ingest the rest,")
-            show(f"or take what there is: qthreshold analyse {directory} --partial")
+            show(f"{len(done.missing):,} of {done.planned:,} circuits are missing, first {done.missing[0]}.")
+            show(f"Ingest the rest, or take what there is: qthreshold analyse {directory} --partial")
         else:
             show(f"All {done.planned:,} circuits have counts. Next: qthreshold resume {directory}")
