@@ -19,7 +19,7 @@ from qthreshold.device import Device
 from qthreshold.errors import InputError
 from qthreshold.jobs import Watcher
 from qthreshold.plan import Plan, circuit_name, measured_qubits
-from qthreshold.store import RunDirectory, write_folder
+from qthreshold.store import RunDirectory, others_in, write_folder
 from qthreshold.workflow import SILENT, load_plan
 
 __all__ = ["FORMATS", "Exported", "export_circuits", "parse_selection"]
@@ -81,10 +81,15 @@ def export_circuits(
         raise InputError(f"unknown format {form!r}; accepted: {', '.join(FORMATS)}")
     device, plan = load_plan(directory)
     chosen = range(plan.n_circuits) if circuits is None else circuits
+    if not chosen:
+        raise InputError(f"no circuits to write; {directory.path} has {plan.n_circuits:,}")
     files = _qasm3_files(plan, device, chosen) if form == "qasm3" else _qpy_files(plan, device, chosen)
     folder = out if out is not None else directory.path / _FOLDER
     inside = _name_inside(directory.path, folder)
-    _check_folder(folder, {f.name for f in files} | set(_SHEETS))
+    others = others_in(folder, {f.name for f in files} | set(_SHEETS))
+    if others:
+        more = " and others" if len(others) > 1 else ""
+        raise InputError(f"{folder} holds other files already ({others[0]}{more}); name a new folder with --out")
     watch.stage("export", len(chosen))
     sizes: list[int] = []
 
@@ -158,19 +163,6 @@ def _name_inside(run: Path, folder: Path) -> str | None:
     if name.parts[:1] != (_FOLDER,):
         raise InputError(f"--out {folder} lies in the run directory; circuits go to {run / _FOLDER}, a folder in it, or one outside the run")
     return name.as_posix()
-
-
-def _check_folder(folder: Path, names: set[str]) -> None:
-    """Only files that are about to be written again may be there.
-
-    Raises:
-        InputError: There are others.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; name a folder with --out")
-    others = sorted(p.name for p in folder.iterdir() if p.name not in names and not p.name.startswith(".")) if folder.exists() else []
-    if others:
-        raise InputError(f"{folder} holds other files already ({others[0]}{' and others' if len(others) > 1 else ''}); name a new folder with --out")
 
 
 def _sheets(plan: Plan, device: Device, form: str, rows: dict[int, tuple[str, str]]) -> Iterator[tuple[str, bytes]]:

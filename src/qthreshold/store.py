@@ -13,7 +13,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from qthreshold.errors import InputError, OutdatedError, RunExistsError, StoreError
 from qthreshold.identity import Record, content_id, parts, rebuild
 
-__all__ = ["RunDirectory", "write_folder"]
+__all__ = ["RunDirectory", "others_in", "write_folder"]
 
 R = TypeVar("R", bound=Record)
 
@@ -387,6 +387,20 @@ class RunDirectory:
                     temporary.unlink(missing_ok=True)
                 raise
             _sync_directory(target.parent)
+
+
+def others_in(folder: Path, names: Set[str]) -> list[str]:
+    """What a folder holds beside files of certain names, sorted; nothing where it does not exist.
+
+    Raises:
+        InputError: It is a file.
+        StoreError: It cannot be read.
+    """
+    with _explained(folder):
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file; name a folder")
+        held = folder.iterdir() if folder.exists() else ()
+        return sorted(p.name for p in held if p.name not in names and not p.name.startswith("."))
 
 
 def write_folder(path: Path, files: Iterable[tuple[str, bytes]]) -> None:

@@ -404,15 +404,16 @@ def ingest_counts(directory: RunDirectory, path: Path, bit_order: str | None = N
     data = read_bytes(path, "counts file")
     text, names = _decoded(data, str(path), "JSON or CSV"), [circuit_name(plan, c) for c in range(plan.n_circuits)]
     with _working_on(directory):
-        whole = [t for t in _ticket_files(directory, plan) if directory.has(_counts_name(t))]
-        held = {c for t in whole for c in t.circuits.tolist()}
+        tickets = _ticket_files(directory, plan)
+        whole = {t.number: t for t in tickets if directory.has(_counts_name(t))}
+        held = {c for t in whole.values() for c in t.circuits.tolist()}
         counts = parse_counts(text, str(path), plan=plan, device=device, names=names, held=held, bit_order=bit_order)
-        number = next(i for i in range(len(whole) + 1) if i not in {t.number for t in whole})
+        number = next(i for i in range(len(whole) + 1) if i not in whole)
         ticket = Ticket(plan_id=plan.id, backend=header["backend"], number=number, circuits=np.unique(counts.circuit).astype(np.int64))
         directory.append_event({
             "event": "ingest", "at": round(time.time(), 3), "ticket": number, "file": path.name, "sha256": hashlib.sha256(data).hexdigest(),
         })  # fmt: skip
-        directory.discard(_ticket_name(ticket))  # one that lost its counts: they would be taken for those of all its circuits
+        directory.discard(*(_ticket_name(t) for t in tickets if t.number not in whole))  # counts of theirs were lost, and come in other tickets now
         directory.discard_derived()
         _write(directory, _counts_name(ticket), counts)
         _write(directory, _ticket_name(ticket), ticket)

@@ -214,6 +214,11 @@ def test_counts_that_were_lost_can_be_brought_again_also_in_parts(twins, tmp_pat
     assert len(workflow.ingest_counts(run, tmp_path / "1.json").missing) == 69
     workflow.ingest_counts(run, tmp_path / "0.json")
     workflow.resume(run)
+    for name in ("counts/0000.npz", "counts/0001.npz"):
+        (run.path / name).unlink()
+    workflow.ingest_counts(run, tmp_path / "all.json")
+    workflow.resume(run)
+    assert run.verify() == []
     assert (run.path / "decays.npz").read_bytes() == (twin.path / "decays.npz").read_bytes()
 
 
@@ -327,6 +332,42 @@ def test_circuits_of_any_run_go_to_any_folder_and_a_part_of_them(twins, call, tm
     sheet = json.loads((tmp_path / "stick/night/jobsheet.json").read_text())
     assert [j["name"][:7] for j in sheet["circuits"]] == ["c000004", "c000005", "c000006"]
     assert content_of(tmp_path / "twin") == before
+
+
+def test_an_export_that_was_killed_can_be_repeated(twins, call, tmp_path, monkeypatch):
+    run, _, _ = twins
+    write = RunDirectory._replace
+
+    def killed(directory, name, data):
+        if name.startswith("circuits/c000070"):
+            raise KeyboardInterrupt
+        write(directory, name, data)
+
+    monkeypatch.setattr(RunDirectory, "_replace", killed)
+    assert call("circuits", "export", "lab", "--no-progress").code == 130
+    monkeypatch.setattr(RunDirectory, "_replace", write)
+    assert len(list((run.path / "circuits").iterdir())) == 70
+    assert not (run.path / "circuits/jobsheet.json").exists()
+    good(call("circuits", "export", "lab", "--no-progress"))
+    assert run.verify() == []
+    assert len(list((run.path / "circuits").iterdir())) == 140
+
+
+def test_a_decay_table_has_no_circuits(call):
+    good(call("ingest", "table", "--decays", shipped("circuits") / "example-decays.csv", "-q"))
+    answer = call("circuits", "export", "table")
+    assert (answer.code, answer.err) == (2, "qthreshold: no circuits to write; table has 0\n")
+
+
+@pytest.mark.parametrize("kind", ["readout", "rb1", "rb2"])
+def test_one_experiment_alone_is_analysed_as_far_as_it_goes(kind, twins, call, tmp_path):
+    run, _, counts = twins
+    rows = {n: r for n, r in rows_of(run, counts).items() if f"-{kind}-" in n}
+    (tmp_path / "part.json").write_text(as_json(rows))
+    good(call("ingest", "lab", "part.json"))
+    for stage in (["analyse", "lab", "--partial"], ["judge", "lab"], ["report", "lab"]):
+        good(call(*stage))
+    assert len(json.loads((run.path / "summary.json").read_text())["missing_circuits"]) == 138 - len(rows)
 
 
 @pytest.mark.parametrize(
