@@ -9,16 +9,26 @@ import numpy.typing as npt
 
 from qthreshold.identity import Record
 
-__all__ = ["NATIVE_GATES", "ONE_QUBIT_BASIS", "STATUSES", "UNSTATED_GATE", "Device", "build_device", "state_of"]
+__all__ = ["BASES", "DIAGONAL_GATES", "NATIVE_GATES", "ONE_QUBIT_BASIS", "STATUSES", "UNSTATED_GATE", "Device", "build_device", "state_of"]
 
-NATIVE_GATES = ("cx", "cz", "ecr", "rzz")
-"""Two-qubit gates that circuits can be written in; all are equivalent to C-NOT up to one-qubit gates."""
+NATIVE_GATES = ("cx", "cz", "ecr", "rzz", "rxx")
+"""Two-qubit gates that circuits can be written in; all are equivalent to C-NOT up to one-qubit gates (rzz and rxx by a quarter turn)."""
+
+DIAGONAL_GATES = ("cz", "rzz")
+"""Native gates that commute with z rotations of both qubits."""
 
 UNSTATED_GATE = "unstated"
 """In place of a native gate where the device is known from data alone; no circuits can be written for such pairs."""
 
 ONE_QUBIT_BASIS = ("rz", "sx", "x")
-"""One-qubit gates that circuits are written in; rz is virtual."""
+"""One-qubit gates that circuits are written in by default; rz is virtual."""
+
+BASES = (
+    *((z, *pulses) for z in ("rz", "p", "u1") for pulses in (("sx", "x"), ("sx",), ("rx",), ("r",))),
+    ("u1", "u2", "u3"), ("r",), ("u",), ("u3",),
+)  # fmt: skip
+"""Sets of one-qubit gates that circuits can be written in, the first choice first. With r alone (a pulse about any axis in the plane)
+z rotations are frames that go into the axes of later pulses, which only :data:`DIAGONAL_GATES` allow."""
 
 STATUSES = ("ok", "unknown_error", "absent", "faulty")
 """ok; no error reported (still measured); not offered by the device; reported error of 0.5 or more."""
@@ -41,16 +51,16 @@ class Device(Record):
         edge_duration: Seconds, ``(E,)``, NaN if not reported.
         edge_status: One of :data:`STATUSES` for each pair.
         edge_reason: One line for each pair, empty when ok.
-        qubit_error: Reported error of one sx pulse, ``(n,)``.
+        qubit_error: Reported error of one sx pulse (of the gate that stands for it in the basis), ``(n,)``.
         readout_error: Reported mean misassignment probability, ``(n,)``.
-        pulse_duration: Seconds of one sx pulse, ``(n,)``.
+        pulse_duration: Seconds of that pulse, ``(n,)``.
         readout_duration: Seconds, ``(n,)``.
         t1, t2: Seconds, ``(n,)``, NaN if not reported.
         qubit_status, qubit_reason: As for pairs.
         repetition_delay: Seconds from the end of one execution to the start of the next.
         job_overhead: Seconds that each job costs beside its executions.
         coordinates: Drawing positions (column, row), ``(n, 2)``, NaN if unknown.
-        basis: One-qubit gates that circuits are written in.
+        basis: One-qubit gates that circuits are written in, one of :data:`BASES`.
     """
 
     schema: ClassVar[str] = "qthreshold/device/1"
@@ -99,6 +109,13 @@ class Device(Record):
         unknown = set(self.gate) - {*NATIVE_GATES, UNSTATED_GATE}
         if unknown:
             raise ValueError(f"unknown native gate {sorted(unknown)}; accepted: {', '.join(NATIVE_GATES)}")
+        if tuple(self.basis) not in BASES:
+            raise ValueError(f"unknown basis {tuple(self.basis)}; accepted: {', '.join('+'.join(b) for b in BASES)}")
+        turned = set(self.gate) - {*DIAGONAL_GATES, UNSTATED_GATE}
+        if tuple(self.basis) == ("r",) and turned:
+            raise ValueError(
+                f"basis ('r',) has no z rotation, which {', '.join(sorted(turned))} would need; it goes with {' and '.join(DIAGONAL_GATES)} only"
+            )
 
     @property
     def usable_qubits(self) -> npt.NDArray[np.int64]:
@@ -148,6 +165,7 @@ def build_device(
     absent_edges: dict[int, str] | None = None,
     absent_qubits: dict[int, str] | None = None,
     coordinates: npt.ArrayLike | None = None,
+    basis: Sequence[str] = ONE_QUBIT_BASIS,
 ) -> Device:
     """Build a :class:`Device` from pairs in native order, once each, in any sequence; sorts them and derives statuses.
 
@@ -170,9 +188,10 @@ def build_device(
         absent_edges: Row of ``directed`` -> reason, for pairs that the device does not offer.
         absent_qubits: Qubit -> reason.
         coordinates: Drawing positions ``(n, 2)``.
+        basis: One-qubit gates that circuits are written in, one of :data:`BASES`.
 
     Raises:
-        ValueError: Shapes or values do not fit (a pair given twice, a qubit out of range, an unknown gate).
+        ValueError: Shapes or values do not fit (a pair given twice, a qubit out of range, an unknown gate or basis).
     """
     native = np.asarray(directed, dtype=np.int64).reshape(-1, 2)
     edges = np.sort(native, axis=1)
@@ -193,4 +212,5 @@ def build_device(
         qubit_status=tuple(s for s, _ in q_states), qubit_reason=tuple(r for _, r in q_states),
         repetition_delay=repetition_delay, job_overhead=job_overhead,
         coordinates=np.full((n_qubits, 2), np.nan) if coordinates is None else np.asarray(coordinates, dtype=float),
+        basis=tuple(basis),
     )  # fmt: skip

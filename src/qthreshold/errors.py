@@ -14,7 +14,8 @@
         ├── JobFailedError         a job ended without a result
         │   ├── JobCancelledError  it was cancelled
         │   └── JobTimeoutError    it took longer than it may
-        └── CorruptResultError     what came back is not what was asked for
+        ├── CorruptResultError     what came back is not what was asked for
+        └── LostJobError           the provider cannot give a job back to this process
 
 Messages are one line, written for the person at the bench: what is wrong, where, what to do next. Misuse of a Python
 function by a programmer (wrong shapes, wrong types) is a plain ``ValueError``.
@@ -24,7 +25,8 @@ from typing import Any
 
 __all__ = [
     "AuthenticationError", "BackendError", "ConsentError", "CorruptResultError", "InputError", "JobCancelledError", "JobFailedError",
-    "JobTimeoutError", "OutdatedError", "QThresholdError", "QuotaError", "RejectedError", "RunExistsError", "StoreError", "TransientError",
+    "JobTimeoutError", "LostJobError", "OutdatedError", "QThresholdError", "QuotaError", "RejectedError", "RunExistsError", "StoreError",
+    "TransientError",
 ]  # fmt: skip
 
 
@@ -114,3 +116,7 @@ class JobTimeoutError(JobFailedError):
 
 class CorruptResultError(BackendError):
     """A result is empty, cut off, or not of the circuits that were sent."""
+
+
+class LostJobError(BackendError):
+    """The provider cannot give a job back to this process. It may have run, and may cost."""

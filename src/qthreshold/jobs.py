@@ -6,10 +6,9 @@ anything is sent again. Results are stored as they arrive.
 """
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -26,17 +25,19 @@ from qthreshold.errors import (
     JobCancelledError,
     JobFailedError,
     JobTimeoutError,
+    LostJobError,
     QuotaError,
     RejectedError,
     TransientError,
 )
 from qthreshold.identity import content_id
 from qthreshold.journal import PREFLIGHT, Attempt, Journal
+from qthreshold.patience import Patience
 from qthreshold.plan import Plan, circuit_seconds, preflight_plan
 from qthreshold.store import RunDirectory
 from qthreshold.ticket import Ticket
 
-__all__ = ["Campaign", "Consent", "Patience", "Watcher", "estimate", "read_journal"]
+__all__ = ["Campaign", "Consent", "Watcher", "check_preflight", "estimate", "read_journal"]
 
 T = TypeVar("T")
 
@@ -63,48 +64,6 @@ class Watcher(Protocol):
     def say(self, text: str) -> None:
         """Something that the user must see."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long to wait, in seconds. ``QTHRESHOLD_PATIENCE="longest=60,tries=6"`` changes the defaults.
-
-    Attributes:
-        first, longest: Pause between two looks at a job: grows from the first to the longest.
-        tries: How often a request is tried that fails for a moment.
-        pause: Before the second try; doubles from try to try.
-        settle: How long a job may take to show in the provider's list after it was accepted.
-        give_up: Stop waiting for results after this long; None: never.
-    """
-
-    first: float = 1.0
-    longest: float = 30.0
-    tries: int = 4
-    pause: float = 2.0
-    settle: float = 10.0
-    give_up: float | None = None
-
-    @classmethod
-    def usual(cls, **changes: float | None) -> "Patience":
-        """The defaults, with the environment's changes and these.
-
-        Raises:
-            InputError: The environment variable cannot be used.
-        """
-        text = os.environ.get("QTHRESHOLD_PATIENCE", "")
-        stated: dict[str, float] = {}
-        for part in filter(None, (p.strip() for p in text.split(","))):
-            name, _, value = part.partition("=")
-            try:
-                number = float(value)
-            except ValueError:
-                number = -1.0
-            if name not in cls.__dataclass_fields__ or number < 0:
-                raise InputError(f"QTHRESHOLD_PATIENCE: {part!r} is not NAME=SECONDS. Known: {', '.join(cls.__dataclass_fields__)}")
-            stated[name] = int(number) if name == "tries" else number
-        found = replace(cls(), **stated)  # type: ignore[arg-type]
-        found = replace(found, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
-        return replace(found, first=min(found.first, found.longest))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,17 +134,20 @@ class Campaign:
         Args:
             consent: What the user agrees to.
             retry: Send tickets again whose jobs ended without a result.
-            resubmit: Send tickets again of which nobody can say whether they were accepted, because the provider cannot be asked.
+            resubmit: Send tickets again of which nobody can say whether they were accepted, because the provider cannot be asked;
+                with ``retry``, also those whose jobs the provider cannot give back.
 
         Raises:
             InputError: The device can no longer run the plan, or nobody agreed; nothing was sent.
             BackendError: The provider failed or the cap is reached; what was sent is in the journal.
         """
         self.reconcile(resubmit=resubmit)
+        if retry and resubmit:
+            self._give_up_lost()
         todo = [t for t in self.tickets if self._to_send(t, retry)]
         if not todo:
             return
-        obstacles = self.backend.obstacles(self.plan)
+        obstacles = self.backend.obstacles(self.plan, self.device)
         if obstacles:
             more = f" (and {len(obstacles) - 3} more)" if len(obstacles) > 3 else ""
             raise InputError(
@@ -218,7 +180,11 @@ class Campaign:
     def _estimate(self, plan: Plan, ticket: Ticket) -> float:
         return estimate(plan, self.device, ticket, self.backend.limits.job_overhead)
 
-    def _agree(self, todo: Sequence[Ticket], consent: Consent) -> None:
+    def _how_to_agree(self) -> str:
+        known = self.directory.has("run.json")
+        return f"agree to it with 'qthreshold resume {self.directory.path} --max-qpu-seconds N'" if known else "agree to it with --max-qpu-seconds N"
+
+    def _agree(self, todo: Sequence[Ticket], consent: Consent, plan: Plan | None = None) -> None:
         """See to it that somebody agreed to what is about to be sent.
 
         Raises:
@@ -227,16 +193,16 @@ class Campaign:
         """
         if not self.backend.paid:
             return
-        seconds = sum(self._estimate(self.plan, t) for t in todo)
+        seconds = sum(self._estimate(plan or self.plan, t) for t in todo)
         cap = consent.cap if consent.cap is not None else self.journal.cap
         what = f"{len(todo)} job{'s' if len(todo) > 1 else ''} on {self.device.name}, about {seconds:,.0f} s of device time"
         if cap is None and consent.ask is None:
-            raise ConsentError(f"{what}: nothing was sent, because this is no terminal and no cap is given; agree with --max-qpu-seconds N")
+            raise ConsentError(f"{what}: nothing was sent, because nobody can be asked here and no cap is given; {self._how_to_agree()}")
         self._within_cap(seconds, cap, what)
         if not consent.yes and consent.ask is not None and not self._agreed_before(cap):
             limit = "without a cap" if cap is None else f"at most {cap:,.0f} s in all"
             if not consent.ask(f"{what} ({limit}). Submit?"):
-                raise ConsentError(f"not submitted; 'qthreshold resume {self.directory.path}' asks again")
+                raise ConsentError(f"nothing was sent; {self._how_to_agree()}, or answer yes")
         if not self._agreed_before(cap):
             self._note("consent", cap=cap)
 
@@ -248,8 +214,7 @@ class Campaign:
         if cap is not None and used + seconds > cap:
             before = f" beside {used:,.1f} s used or under way" if used else ""
             raise QuotaError(
-                f"{what}{before} would exceed the cap of {cap:,.0f} s; nothing more was sent. "
-                f"Raise it with 'qthreshold submit {self.directory.path} --max-qpu-seconds N', or plan a smaller recipe"
+                f"{what}{before}, would exceed the cap of {cap:,.0f} s; nothing more was sent, {self._how_to_agree()}, or plan a smaller recipe"
             )
 
     def _send(self, ticket: Ticket, number: int, plan: Plan | None = None) -> Attempt:
@@ -268,7 +233,7 @@ class Campaign:
             self.watch.note(f"sending {name}")
             last = attempt == self.patience.tries
             try:
-                job_id = self.backend.send(whole, ticket, tags=(self.tag, tag), most_seconds=left)
+                job_id = self.backend.send(whole, self.device, ticket, tags=(self.tag, tag), most_seconds=left)
             except (InputError, RejectedError) as error:
                 self._note("refused", tag=tag, kind=type(error).__name__, message=str(error))
                 raise
@@ -329,6 +294,14 @@ class Campaign:
         for attempt in unknown:
             self._note("absent", tag=attempt.tag)
 
+    def _give_up_lost(self) -> None:
+        """Take jobs that the provider cannot give back for ended; their estimates stay spoken for, because they may cost all the same."""
+        for attempt in [a for a in self.journal.attempts.values() if a.state == "submitted"]:
+            try:
+                self._patiently(lambda a=attempt: self.backend.look(a.job_id))  # type: ignore[misc]
+            except LostJobError as error:
+                self._note("ended", tag=attempt.tag, kind="failed", message=str(error))
+
     def _sweep(self) -> None:
         """Cancel second jobs of one tag: the client itself repeats a request that the service answered with an error."""
         found = self._patiently(lambda: self.backend.find(self.tag)) or {}
@@ -349,8 +322,7 @@ class Campaign:
         last = self.journal.last(PREFLIGHT)
         if last is not None and last.state == "collected":
             return
-        plan = preflight_plan(self.device)
-        ticket = Ticket(plan_id=plan.id, backend=self.backend.spec, number=PREFLIGHT, circuits=np.zeros(1, dtype=np.int64))
+        plan, ticket = self._preflight_ticket()
         if last is None or not last.open:
             last = self._send(ticket, self._next_number(PREFLIGHT), plan)
         sight = self._wait(last, "preflight")
@@ -358,13 +330,27 @@ class Campaign:
             self._note("ended", tag=last.tag, kind=sight.state, message=sight.message)
             raise _ENDINGS[sight.state](f"the preflight circuit on {self.device.name} {_words(sight)}; nothing else was sent")
         try:
-            counts = self._patiently(lambda: self.backend.fetch(plan, ticket, str(last.job_id)))
-            _check_preflight(plan, counts, self.device.name)
+            counts = self._patiently(lambda: self.backend.fetch(plan, self.device, ticket, str(last.job_id)))
+            check_preflight(plan, counts, self.device.name)
         except CorruptResultError as error:
             self._note("ended", tag=last.tag, kind="corrupt", message=str(error))
             raise
         self._note("collected", tag=last.tag)
         self._ask_charge(self.journal.attempts[last.tag])
+
+    def _preflight_ticket(self) -> tuple[Plan, Ticket]:
+        plan = preflight_plan(self.device)
+        return plan, Ticket(plan_id=plan.id, backend=self.backend.spec, number=PREFLIGHT, circuits=np.zeros(1, dtype=np.int64))
+
+    def preflight_alone(self, consent: Consent, say: Callable[[str], None]) -> str:
+        """The preflight by itself, once more; returns what came back, in words. Errors as for :meth:`submit`."""
+        plan, ticket = self._preflight_ticket()
+        self._agree([ticket], consent, plan)
+        attempt = self._send(ticket, 1, plan)
+        say(f"preflight on {self.device.name}: job {attempt.job_id}")
+        self._preflight()
+        done = self.journal.attempts[attempt.tag]
+        return "as prepared" + (f", {done.charged:.1f} s charged" if done.charged is not None else "")
 
     # Getting results
 
@@ -392,7 +378,7 @@ class Campaign:
                 self.watch.say(f"{name} ({attempt.job_id}) {_words(sight)}")
                 continue
             try:
-                counts = self._patiently(lambda a=attempt, t=ticket: self.backend.fetch(self.plan, t, a.job_id))  # type: ignore[misc]
+                counts = self._patiently(lambda a=attempt, t=ticket: self.backend.fetch(self.plan, self.device, t, a.job_id))  # type: ignore[misc]
             except CorruptResultError as error:
                 spoilt = error
                 self.watch.say(f"{name} ({attempt.job_id}): {error}")
@@ -505,7 +491,7 @@ def _words(sight: Sight) -> str:
     ]
 
 
-def _check_preflight(plan: Plan, counts: Counts, name: str) -> None:
+def check_preflight(plan: Plan, counts: Counts, name: str) -> None:
     """Compare what came back with what was prepared.
 
     Raises:

@@ -3,7 +3,6 @@
 Each line is an event, on the disk before anything is done on its strength:
 
     consent      somebody agreed to jobs, with or without a cap in seconds of device time
-    batch        jobs share a batch at the provider
     intent       a ticket is about to be sent under a tag: circuits, executions, estimate, hash of the content
     submitted    the provider named a job for that tag (``found``: it was found there later, by the tag)
     refused      the provider certainly did not take it
@@ -77,13 +76,11 @@ class Journal:
         attempts: By tag, in the order of their intents.
         cap: Seconds of device time that the run may use; None: no cap was given.
         consented: Whether anybody agreed to paid jobs.
-        batch: The provider's id of the batch that jobs share.
     """
 
     attempts: dict[str, Attempt] = field(default_factory=dict)
     cap: float | None = None
     consented: bool = False
-    batch: str | None = None
 
     @classmethod
     def replay(cls, events: Iterable[Mapping[str, Any]]) -> "Journal":
@@ -98,8 +95,6 @@ class Journal:
         kind = event["event"]
         if kind == "consent":
             self.consented, self.cap = True, event["cap"]
-        elif kind == "batch":
-            self.batch = event["batch"]
         elif kind == "intent":
             self.attempts[event["tag"]] = Attempt(
                 ticket=event["ticket"], number=event["attempt"], tag=event["tag"], estimate=event["estimate"], at=event["at"]

@@ -195,7 +195,7 @@ def make_plan(device: Device, recipe: Recipe, seed: int, block_element: Mapping[
     builder.one_qubit(qubits, qubit_layer, of_qubits)
     builder.two_qubit(edges, edge_layer, of_edges, {g: block_element[g] for g in set(device.gate)})
     return Plan(
-        device_id=device.id, recipe=recipe.model_dump(mode="json", by_alias=True), seed=seed,
+        device_id=device.id, recipe=recipe.as_planned(), seed=seed,
         one_qubit_lengths=of_qubits.lengths, two_qubit_lengths=of_edges.lengths, qubits=qubits, edges=edges, n_edges_usable=len(usable),
         context=_context(device, edges, edge_layer),
         **builder.arrays(),
@@ -214,10 +214,10 @@ def preflight_plan(device: Device, shots: int = 100) -> Plan:
     few = np.unique([known, *qubits[:3].tolist()])
     bits = (few == known).astype(np.int64)
     builder = _Builder(device, 0, padded=False)
-    builder._circuit(READOUT, REFERENCE, 0, 0, 0, shots, few, np.zeros(len(few)), cliffords.pauli(bits[:, None], 1), bits)
+    builder._circuit(READOUT, REFERENCE, 0, 0, 0, shots, few, np.zeros(len(few)), cliffords.pauli(bits, 1), bits)
     none = np.zeros(0, dtype=np.int64)
     return Plan(
-        device_id=device.id, recipe=Recipe(schema="qthreshold/recipe/1", name="preflight").model_dump(mode="json", by_alias=True), seed=0,
+        device_id=device.id, recipe=Recipe(schema="qthreshold/recipe/1", name="preflight").as_planned(), seed=0,
         one_qubit_lengths=none, two_qubit_lengths=none, qubits=few, edges=none, n_edges_usable=0, context="unstated", **builder.arrays(),
     )  # fmt: skip
 
@@ -226,7 +226,7 @@ def plan_without_circuits(device: Device, recipe: Recipe, one_qubit_lengths: npt
     """The plan behind data that were measured elsewhere: targets (all that is usable) and lengths, nothing to run, nothing random."""
     edges = device.usable_edges
     return Plan(
-        device_id=device.id, recipe=recipe.model_dump(mode="json", by_alias=True), seed=0,
+        device_id=device.id, recipe=recipe.as_planned(), seed=0,
         one_qubit_lengths=np.array(one_qubit_lengths, dtype=np.int64), two_qubit_lengths=np.array(two_qubit_lengths, dtype=np.int64),
         qubits=device.usable_qubits, edges=edges, n_edges_usable=len(edges), context="unstated", **_Builder(device, 0, padded=False).arrays(),
     )  # fmt: skip

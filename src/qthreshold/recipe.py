@@ -1,13 +1,13 @@
 """Recipe: what to measure and how thoroughly. Read from ``circuits/*.toml``."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 from pydantic import Field
 
 from qthreshold.schema import Schema
 
-__all__ = ["Criteria", "OneQubit", "Readout", "Recipe", "TwoQubit"]
+__all__ = ["Criteria", "Execution", "OneQubit", "Readout", "Recipe", "TwoQubit"]
 
 Length = Annotated[int, Field(ge=0, le=10**9)]
 Shots = Annotated[int, Field(ge=1, le=10**6)]
@@ -82,6 +82,15 @@ class Criteria(Schema):
     cnot_error: Probability = Field(default=0.1, description="largest C-NOT error of a working pair")
 
 
+class Execution(Schema):
+    """Error suppression of providers that offer it. A benchmark measures the device without, unless it says so."""
+
+    dynamical_decoupling: Literal["off", "XX", "XpXm", "XY4"] = "off"
+    gate_twirling: bool = False
+    measure_twirling: bool = False
+    repetition_delay: Annotated[float, Field(gt=0)] | None = Field(default=None, description="seconds between executions; left out: the device's own")
+
+
 class Recipe(Schema):
     """What to measure."""
 
@@ -92,3 +101,8 @@ class Recipe(Schema):
     one_qubit: OneQubit = OneQubit()
     two_qubit: TwoQubit = TwoQubit()
     criteria: Criteria = Criteria()
+    execution: Execution = Execution()
+
+    def as_planned(self) -> dict[str, Any]:
+        """The JSON form in plans: without what says nothing, so that plans of older versions keep their ids."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"execution"} if self.execution == Execution() else None)

@@ -11,7 +11,9 @@ import functools
 import hashlib
 import importlib.metadata
 import platform
+import re
 import secrets
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ import numpy.typing as npt
 from qthreshold import rulebook
 from qthreshold.assess import Assessment, assess, changed_criteria, checked_confidence
 from qthreshold.backends import open_backend
-from qthreshold.backends.base import Backend, Provider, Simulator
+from qthreshold.backends.base import Backend, Provider, is_provider, is_simulator
 from qthreshold.backends.noise import Truth
 from qthreshold.circuits.native import NATIVE_UNITARY, block_element
 from qthreshold.circuits.size import circuit_load
@@ -39,12 +41,13 @@ from qthreshold.fits import FittedErrors, make_fits
 from qthreshold.frontier import Frontier, make_frontier
 from qthreshold.identity import Record, content_id
 from qthreshold.interpretation import Interpretation
-from qthreshold.jobs import Campaign, Consent, Patience, Watcher, estimate, read_journal
+from qthreshold.jobs import Campaign, Consent, Watcher, check_preflight, estimate, read_journal
 from qthreshold.journal import Attempt
 from qthreshold.limits import Limits, Prices
 from qthreshold.metrics import DeviceMetrics, make_metrics
 from qthreshold.numerics.graphs import largest_components
-from qthreshold.plan import Plan, PlanCost, circuit_name, make_plan, plan_cost, seed_rng
+from qthreshold.patience import Patience
+from qthreshold.plan import Plan, PlanCost, circuit_name, make_plan, plan_cost, preflight_plan, seed_rng
 from qthreshold.recipe import Criteria, Recipe
 from qthreshold.report.summary import make_summary
 from qthreshold.store import RunDirectory
@@ -180,6 +183,15 @@ def software_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{n: importlib.metadata.version(n) for n in names}}
 
 
+def optional_versions() -> dict[str, str]:
+    """Versions of packages that some backends need; those that are not installed are left out."""
+    found = {}
+    for name in ("qiskit-ibm-runtime", "matplotlib", "distributed"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
 def load_recipe(spec: str, criteria: Mapping[str, float] | None = None) -> Recipe:
     """A shipped recipe by name, or a user's by path; ``criteria`` for a working qubit take the place of the recipe's.
 
@@ -193,7 +205,8 @@ def load_recipe(spec: str, criteria: Mapping[str, float] | None = None) -> Recip
 def default_directory(backend: str, now: datetime.datetime | None = None) -> Path:
     """Where a run goes when nobody says: ``qthreshold-runs/DEVICE-DATE-TIME``."""
     stamp = (now or datetime.datetime.now()).strftime("%Y%m%d-%H%M%S")  # local time, for people
-    base = Path("qthreshold-runs") / f"{Path(backend.partition(':')[2] or backend).stem}-{stamp}"
+    name = re.split(r"[?#]", backend.partition(":")[2] or backend)[0].rpartition(":")[2]  # of a provider's, the callable
+    base = Path("qthreshold-runs") / f"{Path(name).stem}-{stamp}"
     path, number = base, 2
     while path.exists():
         path, number = base.with_name(f"{base.name}-{number}"), number + 1
@@ -229,7 +242,7 @@ def make_run(
         plan = make_plan(device, recipe, seed, {g: block_element(recipe.two_qubit.gate, g) for g in NATIVE_UNITARY})
     except ValueError as error:
         raise InputError(str(error)) from None
-    if isinstance(backend, Provider):
+    if is_provider(backend):
         planned_tickets({"backend": backend.spec, "limits": backend.limits.model_dump(mode="json", by_alias=True)}, device, plan)
     directory = RunDirectory.create(out)
     _write(directory, "device.json", device)
@@ -245,7 +258,7 @@ def make_run(
 
 def _provider_terms(directory: RunDirectory, backend: Backend) -> dict[str, Any]:
     """What the header of a run at a provider says beside: its tag, how jobs are run, the limits they are cut to; and the calibration, in a file."""
-    if not isinstance(backend, Provider):
+    if not is_provider(backend):
         return {}
     calibration = backend.calibration()
     if calibration is not None:
@@ -520,17 +533,17 @@ def submit(
     started = time.monotonic()
     with _working_on(directory):
         header, device, plan = _read(directory)
-        if isinstance(backend, Simulator):
+        if is_simulator(backend):
             _same_state(directory, header, device, backend)
-        elif not isinstance(backend, Provider):
+        elif not is_provider(backend):
             _expect_all(directory, header, plan)
             return
         tickets = _made_tickets(directory, header, device, plan)
-        if isinstance(backend, Provider):
+        if is_provider(backend):
             _note_calibration(directory, backend)
             campaign = _campaign(directory, header, device, plan, backend, tickets, watch, patience)
             campaign.submit(consent or Consent(), retry=retry, resubmit=resubmit)
-        _took(directory, "submit", started, add=isinstance(backend, Provider))
+        _took(directory, "submit", started, add=is_provider(backend))
 
 
 def _expect_all(directory: RunDirectory, header: Mapping[str, Any], plan: Plan) -> None:
@@ -615,14 +628,14 @@ def collect(directory: RunDirectory, backend: Backend, watch: Watcher = SILENT, 
             _expect_all(directory, header, plan)
             return
         tickets = _tickets(directory, plan)
-        if isinstance(backend, Provider):
+        if is_provider(backend):
             started = time.monotonic()
             try:
                 _campaign(directory, header, device, plan, backend, tickets, watch, patience).collect()
             finally:
                 _took(directory, "collect", started, add=True)
             return
-        if not isinstance(backend, Simulator):
+        if not is_simulator(backend):
             raise InputError(f"{backend.spec} runs nothing by itself")
         _same_state(directory, header, device, backend)
         left = [t for t in tickets if not directory.has(_counts_name(t))]
@@ -635,6 +648,37 @@ def collect(directory: RunDirectory, backend: Backend, watch: Watcher = SILENT, 
             _took(directory, "collect", started, add=True)
 
 
+def run_preflight(backend: Backend, consent: Consent, say: Callable[[str], None], patience: Patience | None = None) -> str:
+    """One small circuit with a known outcome on a backend; returns in words what came back.
+
+    Args:
+        backend: A provider, or a simulator.
+        consent: What the user agrees to.
+        say: Told the job's id as soon as there is one.
+        patience: How long to wait.
+
+    Raises:
+        ConsentError: Nobody agreed to what it may cost.
+        CorruptResultError: Something else than was prepared came back.
+        BackendError: The provider failed.
+    """
+    device = backend.device
+    if is_simulator(backend):
+        plan = preflight_plan(device)
+        ticket = Ticket(plan_id=plan.id, backend=backend.spec, number=0, circuits=np.zeros(1, dtype=np.int64))
+        check_preflight(plan, backend.collect(plan, ticket, lambda _: None), device.name)
+        return "as prepared"
+    if not is_provider(backend):
+        raise InputError(f"{backend.spec} runs nothing by itself, so there is nothing to check")
+    with tempfile.TemporaryDirectory() as folder:
+        directory = RunDirectory(Path(folder))
+        campaign = Campaign(
+            directory=directory, backend=backend, plan=preflight_plan(device), device=device, tickets=(), tag=f"qth-{secrets.token_hex(6)}",
+            store=lambda *_: None, watch=SILENT, patience=patience or Patience.usual(),
+        )  # fmt: skip
+        return campaign.preflight_alone(consent, say)
+
+
 def cancel(directory: RunDirectory, backend: Backend, patience: Patience | None = None) -> list[tuple[Attempt, str]]:
     """Cancel every job of a run that has not ended; returns each with the state it is in now.
 
@@ -643,7 +687,7 @@ def cancel(directory: RunDirectory, backend: Backend, patience: Patience | None 
     """
     with _working_on(directory):
         header, device, plan = _read(directory)
-        if not isinstance(backend, Provider):
+        if not is_provider(backend):
             return []
         return list(_campaign(directory, header, device, plan, backend, _ticket_files(directory, plan), SILENT, patience).cancel())
 

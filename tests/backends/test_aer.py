@@ -16,7 +16,7 @@ from qthreshold.plan import ONE_QUBIT, TWO_QUBIT
 from qthreshold.ticket import layer_tickets
 from reference.devices import small_plan, small_recipe
 
-GATES = ("cz", "cx", "ecr", "rzz")
+GATES = ("cz", "cx", "ecr", "rzz", "rxx")
 EVERY_GATE = pytest.mark.parametrize("gate", GATES)
 
 NOISY = """

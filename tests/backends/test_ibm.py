@@ -113,11 +113,11 @@ def test_a_service_that_does_not_answer_is_given_up_on():
 
 
 def test_devices_that_can_only_be_described_say_so_when_asked_to_run():
-    with pytest.raises(InputError, match=r"fake:FakeTorino cannot be run on yet; .* qthreshold judge --device fake:FakeTorino\. To run: aer"):
-        open_backend("fake:FakeTorino")
+    with pytest.raises(InputError, match=r"ibm:ibm_torino cannot be run on yet; .* qthreshold judge --device ibm:ibm_torino\. To run: aer"):
+        open_backend("ibm:ibm_torino")
 
 
 def test_without_the_package_the_message_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "qiskit_ibm_runtime.fake_provider", None)
     with pytest.raises(InputError, match=r"pip install 'qthreshold\[ibm\]'"):
-        describe_device("fake:FakeTorino")
+        ibm.fake_device("FakeTorino")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from qiskit.circuit import Measure, Parameter
-from qiskit.circuit.library import CXGate, CZGate, ECRGate, RXXGate, RZGate, SXGate, XGate
+from qiskit.circuit.library import CXGate, CZGate, ECRGate, RXXGate, RZGate, RZXGate, SwapGate, SXGate, XGate
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.transpiler import InstructionProperties, QubitProperties, Target
 
@@ -91,13 +91,14 @@ def test_unusable_targets_say_what_is_missing():
         device_from_target(Target(), "d", "nowhere")
     target = Target(num_qubits=2)
     target.add_instruction(RXXGate(Parameter("t")), {(0, 1): None})
-    with pytest.raises(InputError, match="no rz and no sx and no x"):
+    with pytest.raises(InputError, match=r"has rxx; they need one of rz\+sx\+x, .* u3 "):
         device_from_target(target, "d", "test")
 
 
-def test_two_qubit_gates_that_circuits_cannot_use_leave_the_pair_absent():
+@pytest.mark.parametrize("gate", [RXXGate(np.pi / 3), RZXGate(Parameter("t")), SwapGate()])
+def test_two_qubit_gates_that_circuits_cannot_use_leave_the_pair_absent(gate):
     target = make_target(n=2)
-    target.add_instruction(RXXGate(Parameter("t")), {(0, 1): InstructionProperties(error=0.01)})
+    target.add_instruction(gate, {(0, 1): InstructionProperties(error=0.01)})
     d = device_from_target(target, "d", "test", coupling=[(0, 1)])
     assert d.edge_status == ("absent",)
 

@@ -9,7 +9,7 @@ from qthreshold.numerics import cliffords
 from qthreshold.plan import INTERLEAVED, ONE_QUBIT, PADDING_PAULI, READOUT, REFERENCE, TWO_QUBIT, make_plan
 from reference.devices import line_device, small_recipe
 
-GATES = ("cz", "cx", "ecr", "rzz")
+GATES = ("cz", "cx", "ecr", "rzz", "rxx")
 
 
 def plan_for(device, **two_qubit):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
-from qiskit.circuit.library import CXGate, CZGate, ECRGate, RZGate, RZZGate, SXGate, XGate
+from qiskit.circuit.library import CXGate, CZGate, ECRGate, RXXGate, RZGate, RZZGate, SXGate, XGate
 from qiskit.quantum_info import Clifford, Operator
 
 from qthreshold.circuits import native
@@ -11,9 +11,9 @@ from qthreshold.numerics import channels, cliffords
 from qthreshold.plan import PADDING_PAULI
 from reference.dense import ONE, ptm
 
-GATES = ("cz", "cx", "ecr", "rzz")
+GATES = ("cz", "cx", "ecr", "rzz", "rxx")
 EVERY_GATE = pytest.mark.parametrize("gate", GATES)
-QISKIT = {"cz": CZGate(), "cx": CXGate(), "ecr": ECRGate(), "rzz": RZZGate(np.pi / 2)}
+QISKIT = {"cz": CZGate(), "cx": CXGate(), "ecr": ECRGate(), "rzz": RZZGate(np.pi / 2), "rxx": RXXGate(np.pi / 2)}
 ONE_QUBIT = [RZGate(np.pi / 2), RZGate(np.pi), RZGate(3 * np.pi / 2), SXGate(), XGate()]
 
 

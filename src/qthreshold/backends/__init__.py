@@ -11,17 +11,19 @@ if TYPE_CHECKING:
     from qthreshold.backends.base import Backend
     from qthreshold.device import Device
 
-__all__ = ["DESCRIBED", "KINDS", "describe_device", "open_backend", "split_spec"]
+__all__ = ["KINDS", "describe_device", "open_backend", "split_spec"]
 
 KINDS = {
     "aer": ("a device profile simulated by qiskit-aer", "qthreshold.backends.aer", "AerBackend", "heron-133"),
+    "ibm": ("a device of the IBM service", "qthreshold.backends.ibm", "IBMBackend", ""),
+    "fake": ("a snapshot of a real device, simulated by qiskit-aer", "qthreshold.backends.fake", "FakeBackend", "FakeTorino"),
     "synthetic": ("counts of a profile drawn from ideal decays", "qthreshold.backends.synthetic", "SyntheticBackend", "heron-133"),
+    "provider": ("a backend of any other package, provider:MODULE:CALLABLE", "qthreshold.backends.provider", "ProviderBackend", ""),
     "offline": ("a device of a profile whose circuits are run elsewhere", "qthreshold.backends.offline", "OfflineBackend", "heron-133"),
 }
 """Backend kinds that can be planned for: what they are, module, class, and the default after the colon."""
 
-DESCRIBED = {"fake": "fake_device", "ibm": "live_device"}
-"""Kinds that can be described and judged by their own calibration, but not run on yet: function of :mod:`.ibm`."""
+_NEEDED = {"ibm": "NAME", "provider": "MODULE:CALLABLE"}  # after the colon, where there is no default
 
 
 def split_spec(spec: str) -> tuple[str, str]:
@@ -35,12 +37,8 @@ def split_spec(spec: str) -> tuple[str, str]:
         (('aer', 'heron-133'), ('aer', 'tiny-5'))
     """
     kind, _, name = spec.partition(":")
-    if kind in DESCRIBED:
-        raise InputError(
-            f"{spec} cannot be run on yet; its own calibration can be judged: qthreshold judge --device {spec}. To run: {', '.join(KINDS)}"
-        )
     if kind not in KINDS:
-        forms = ", ".join(f"{k} or {k}:PROFILE" for k in KINDS)
+        forms = ", ".join(f"{k} or {k}:PROFILE" if k not in _NEEDED else f"{k}:{_NEEDED[k]}" for k in KINDS)
         raise InputError(f"unknown backend {spec!r}: {near_matches(kind, KINDS)}. Accepted: {forms}")
     return kind, name or KINDS[kind][3]
 
@@ -49,7 +47,8 @@ def open_backend(spec: str, workers: int | None = None) -> "Backend":
     """The backend of a spec.
 
     Args:
-        spec: ``aer``, ``aer:PROFILE`` (a shipped name or the path of a TOML file).
+        spec: ``aer``, ``aer:PROFILE`` (a shipped name or the path of a TOML file), ``fake:FakeTorino``, ``ibm:NAME``,
+            ``provider:MODULE:CALLABLE?key=value``.
         workers: Worker processes for local simulation; one per core by default.
 
     Raises:
@@ -71,9 +70,5 @@ def describe_device(spec: str) -> "Device":
         InputError: The kind or the device is unknown or not valid, or a package or an account for it is missing.
         BackendError: The provider could not be asked.
     """
-    kind, _, name = spec.partition(":")
-    if kind in DESCRIBED:
-        describe: Callable[[str], Device] = getattr(importlib.import_module("qthreshold.backends.ibm"), DESCRIBED[kind])
-        return describe(name)
     with open_backend(spec) as backend:
         return backend.device

@@ -1,4 +1,4 @@
-"""The Aer backend: a profile's device, simulated by qiskit-aer with density matrices.
+"""The Aer backend: a simulated device, such as a profile's, run by qiskit-aer with density matrices.
 
 A wide circuit falls apart into clusters that never interact: without crosstalk, its targets. Each cluster is simulated
 alone, and the outcomes, in random order, are joined to full width; because the clusters' outcomes are independent, this
@@ -17,7 +17,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_complet
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process, resource_tracker
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ from qiskit_aer.noise import NoiseModel, QuantumError, ReadoutError
 from qthreshold.backends.base import Progress
 from qthreshold.backends.noise import Noise, Truth, native_ptm, pair_channels, qubit_channels, true_errors
 from qthreshold.backends.outcomes import join_outcomes, target_rng
-from qthreshold.backends.profiles import build, load_profile
+from qthreshold.backends.profiles import SimulatedDevice, build, load_profile
 from qthreshold.circuits import native
 from qthreshold.counts import Counts
 from qthreshold.datafiles import resolved
@@ -40,7 +40,7 @@ from qthreshold.numerics import channels
 from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan
 from qthreshold.ticket import Ticket
 
-__all__ = ["AerBackend", "noise_model", "simulate"]
+__all__ = ["AerBackend", "Simulation", "noise_model", "simulate"]
 
 Real = npt.NDArray[np.float64]
 
@@ -68,27 +68,24 @@ class Task:
     seeds: npt.NDArray[np.int64]  # one for each number of shots
 
 
-class AerBackend:
-    """A profile's device on qiskit-aer.
+class Simulation:
+    """A simulated device on qiskit-aer.
 
     Args:
-        profile: Name of a shipped profile, or path of a TOML file.
+        spec: What the backend is called.
+        simulated: The device and its noise.
         workers: Worker processes; by default one per core, at most 8. Results do not depend on it.
-
-    Raises:
-        InputError: The profile does not exist or is not valid.
     """
 
-    def __init__(self, profile: str, workers: int | None = None) -> None:
-        self.spec = f"aer:{resolved(profile)}"
-        simulated = build(load_profile(profile))
+    def __init__(self, spec: str, simulated: SimulatedDevice, workers: int | None = None) -> None:
+        self.spec = spec
         self.device: Device = simulated.device
         self.noise: Noise = simulated.noise
         self.state = self.noise.id
         self._workers = workers or min(_cores(), _MOST_WORKERS)
         self._pool: Executor | None = None
 
-    def __enter__(self) -> "AerBackend":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -97,7 +94,7 @@ class AerBackend:
             self._pool = None
 
     def truth(self, block: str) -> Truth:
-        """True errors from the profile's channels."""
+        """True errors from the device's channels."""
         return true_errors(self.device, self.noise, block)
 
     def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Counts:
@@ -154,6 +151,21 @@ class AerBackend:
             paddings=[plan.paddings[s] for s in spans], final=plan.unit_final[units], channels=pair, block=block,
             readout=readout, padded=plan.padded, seeds=target_rng(plan, ticket, target, 0).integers(2**62, size=np.unique(shots).size),
         )  # fmt: skip
+
+
+class AerBackend(Simulation):
+    """A profile's device on qiskit-aer.
+
+    Args:
+        profile: Name of a shipped profile, or path of a TOML file.
+        workers: As for :class:`Simulation`.
+
+    Raises:
+        InputError: The profile does not exist or is not valid.
+    """
+
+    def __init__(self, profile: str, workers: int | None = None) -> None:
+        super().__init__(f"aer:{resolved(profile)}", build(load_profile(profile)), workers)
 
 
 def _cores() -> int:
@@ -279,7 +291,7 @@ def noise_model(device: Device, noise: Noise) -> NoiseModel:
     """The same noise as an Aer noise model, gate by gate, for circuits in native gates."""
     model = NoiseModel(basis_gates=[*device.basis, *sorted(set(device.gate))])
     for q in range(device.n_qubits):
-        for name, ptm in (("sx", noise.sx[q]), ("x", noise.x[q])):
+        for name, ptm in zip(device.basis[1:], (noise.sx[q], noise.x[q]), strict=True):
             model.add_quantum_error(_error(ptm), name, [q], warnings=False)
         a, b = noise.p1_given_0[q], noise.p0_given_1[q]
         model.add_readout_error(ReadoutError([[1 - a, a], [b, 1 - b]]), [q], warnings=False)

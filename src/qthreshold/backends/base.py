@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard
 
 from qthreshold.backends.noise import Truth
 from qthreshold.counts import Counts
@@ -11,7 +11,7 @@ from qthreshold.limits import Limits
 from qthreshold.plan import Plan
 from qthreshold.ticket import Ticket
 
-__all__ = ["Backend", "Progress", "Provider", "Sight", "Simulator"]
+__all__ = ["Backend", "Progress", "Provider", "Sight", "Simulator", "is_provider", "is_simulator"]
 
 Progress = Callable[[int], None]
 """Called with the number of units (a target in a circuit) finished since the last call."""
@@ -20,10 +20,20 @@ Progress = Callable[[int], None]
 class Backend(Protocol):
     """A device and a way to run circuits on it. Used as a context manager, so that workers and connections are closed."""
 
-    spec: str
-    device: Device
-    state: str
-    """Changes when anything about the backend changes that the device does not show: a simulator's noise, a calibration."""
+    @property
+    def spec(self) -> str:
+        """The spec that opens the same backend again."""
+        ...
+
+    @property
+    def device(self) -> Device:
+        """The device, as it is now."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """Changes when anything about the backend changes that the device does not show: a simulator's noise, a calibration."""
+        ...
 
     def __enter__(self) -> "Backend": ...
     def __exit__(self, *exception: object) -> None: ...
@@ -33,7 +43,6 @@ class Backend(Protocol):
         ...
 
 
-@runtime_checkable
 class Simulator(Backend, Protocol):
     """Runs circuits here and now."""
 
@@ -57,7 +66,6 @@ class Sight:
     message: str = ""
 
 
-@runtime_checkable
 class Provider(Backend, Protocol):
     """Takes jobs and gives their results back later, perhaps to another process on another machine.
 
@@ -69,22 +77,26 @@ class Provider(Backend, Protocol):
     limits: Limits
     preflight: bool
     """Whether one small circuit with a known outcome goes first, because nobody has checked this provider's format of results."""
-    settings: Mapping[str, Any]
-    """How jobs are run, as recorded with the run: error suppression off or on, repetition delay, mode, client versions."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """How jobs are run, as recorded with the run: repetition delay, mode, client versions."""
+        ...
 
     def calibration(self) -> Mapping[str, Any] | None:
         """The provider's own description of the device as it is now, plain JSON values; None where it has none."""
         ...
 
-    def obstacles(self, plan: Plan) -> list[str]:
+    def obstacles(self, plan: Plan, device: Device) -> list[str]:
         """Why the plan's circuits cannot run on the device as it is now, one line each; checked against the target."""
         ...
 
-    def send(self, plan: Plan, ticket: Ticket, *, tags: Sequence[str], most_seconds: float | None) -> str:
+    def send(self, plan: Plan, device: Device, ticket: Ticket, *, tags: Sequence[str], most_seconds: float | None) -> str:
         """Hand a ticket's circuits over as one job and return its id.
 
         Args:
             plan: The plan.
+            device: The device as it was planned, which says how circuits are written.
             ticket: The ticket.
             tags: Labels that :meth:`find` must know the job by, the run's first, the attempt's second.
             most_seconds: Device time after which the provider shall end the job, where it can.
@@ -106,7 +118,7 @@ class Provider(Backend, Protocol):
         """How a job is doing."""
         ...
 
-    def fetch(self, plan: Plan, ticket: Ticket, job_id: str) -> Counts:
+    def fetch(self, plan: Plan, device: Device, ticket: Ticket, job_id: str) -> Counts:
         """Outcomes of a job that is done.
 
         Raises:
@@ -121,3 +133,13 @@ class Provider(Backend, Protocol):
     def cancel(self, job_id: str) -> None:
         """Cancel a job; nothing happens to one that has ended."""
         ...
+
+
+def is_simulator(backend: Backend) -> TypeGuard[Simulator]:
+    """Whether a backend runs circuits here and now. By its class alone, because asking an object may ask the network."""
+    return hasattr(type(backend), "collect")
+
+
+def is_provider(backend: Backend) -> TypeGuard[Provider]:
+    """Whether a backend takes jobs."""
+    return hasattr(type(backend), "send")

@@ -91,7 +91,7 @@ class QubitValues(Schema):
 class PairValues(Schema):
     """Values of one pair, or of all."""
 
-    gate: Literal["cx", "cz", "ecr", "rzz"] = "cz"
+    gate: Literal["cx", "cz", "ecr", "rzz", "rxx"] = "cz"
     order: Literal["ascending", "descending", "drawn"] = Field(default="ascending", description="first qubit of the native gate")
     error: PairErrorValue = Field(default=0.0, description="average gate infidelity of the native gate, coherent part left out")
     duration: Positive = 68e-9

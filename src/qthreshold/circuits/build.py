@@ -1,7 +1,8 @@
 """Plan -> Qiskit circuits in native gates, without a transpiler.
 
 Each unit becomes a row of opcodes (:func:`unit_opcodes`), each opcode a ready-made instruction on its qubits, and whole
-rows are appended to the circuit at once.
+rows are appended to the circuit at once. On devices with another basis than rz, sx and x the opcodes are letters of that
+basis (:mod:`qthreshold.circuits.basis`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,28 +12,43 @@ import numpy as np
 import numpy.typing as npt
 from qiskit import QuantumCircuit
 from qiskit.circuit import Barrier, CircuitInstruction, Gate
-from qiskit.circuit.library import CXGate, CZGate, ECRGate, RZGate, RZZGate, SXGate, XGate
+from qiskit.circuit.library import CXGate, CZGate, ECRGate, RXXGate, RZZGate
 
 from qthreshold.circuits import native
-from qthreshold.device import Device
+from qthreshold.circuits.basis import spelling
+from qthreshold.device import ONE_QUBIT_BASIS, Device
 from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, circuit_name
 
-__all__ = ["Instructions", "build_circuit", "build_circuits", "unit_opcodes"]
+__all__ = ["Instructions", "build_circuit", "build_circuits", "native_gate", "unit_opcodes"]
 
-_ONE = (RZGate(pi / 2), RZGate(pi), RZGate(-pi / 2), SXGate(), XGate())
-_TWO: dict[str, Gate] = {"cz": CZGate(), "cx": CXGate(), "ecr": ECRGate(), "rzz": RZZGate(pi / 2)}
+_ONE = spelling(ONE_QUBIT_BASIS).letters
+_TWO: dict[str, Gate] = {"cz": CZGate(), "cx": CXGate(), "ecr": ECRGate(), "rzz": RZZGate(pi / 2), "rxx": RXXGate(pi / 2)}
 _ONE_QUBIT_BARRIER = 5
 
 
+def native_gate(name: str) -> Gate:
+    """The Qiskit gate, with its angle, that circuits use for one of :data:`qthreshold.device.NATIVE_GATES`."""
+    return _TWO[name]
+
+
 def unit_opcodes(plan: Plan, device: Device, unit: int) -> npt.NDArray[np.uint8]:
-    """Opcodes of one unit, barriers between its layers; one-qubit units use 0..4 and 5 for a barrier."""
+    """Opcodes of one unit, barriers between its layers; one-qubit units use 0..4 and 5 for a barrier.
+
+    On a device with another basis: its letters, those of qubit 0, then of qubit 1, then as for opcodes.
+    """
+    row = _unit_row(plan, device, unit)
+    spelled = spelling(device.basis)
+    return spelled.row(row, 2 if plan.circuit_experiment[plan.unit_circuit[unit]] == TWO_QUBIT else 1) if spelled.tracked else row
+
+
+def _unit_row(plan: Plan, device: Device, unit: int) -> npt.NDArray[np.uint8]:
     circuit = plan.unit_circuit[unit]
     m, start = int(plan.circuit_length[circuit]), int(plan.unit_start[unit])
     drawn, final = plan.cliffords[start : start + m], plan.unit_final[unit]
     if plan.circuit_experiment[circuit] != TWO_QUBIT:
-        return _one_qubit_table().join(_with_barriers(np.append(drawn, final)[:, None], 24))
+        return _one_qubit_table(device.basis).join(_with_barriers(np.append(drawn, final)[:, None], 24))
     gate = device.gate[plan.unit_target[unit]]
-    table = _pair_table(gate, plan.block)
+    table = _pair_table(gate, plan.block, device.basis)
     layers = [drawn.astype(np.int64)]
     if plan.padded:
         layers.append(_PADDING + plan.paddings[start : start + m, 0].astype(np.int64))
@@ -62,20 +78,29 @@ def _with_barriers(layers: npt.NDArray[np.int64], barrier: int) -> npt.NDArray[n
 _tables: dict[object, native.Words] = {}
 
 
-def _one_qubit_table() -> native.Words:
-    if "one" not in _tables:
-        _tables["one"] = native.Words.of([*native.one_qubit_words(), (_ONE_QUBIT_BARRIER,)])
-    return _tables["one"]
+def _one_qubit_table(basis: tuple[str, ...]) -> native.Words:
+    if basis not in _tables:
+        _tables[basis] = _spelled(native.Words.of([*native.one_qubit_words(), (_ONE_QUBIT_BARRIER,)]), basis, 1)
+    return _tables[basis]
 
 
-def _pair_table(gate: str, block: str) -> native.Words:
+def _pair_table(gate: str, block: str, basis: tuple[str, ...]) -> native.Words:
     """Words of all elements, then of the padding layers, the block and the barrier."""
-    if (gate, block) not in _tables:
+    if (gate, block, basis) not in _tables:
         elements, pads = native.native_words(gate), native.padding_words()
         rest = native.Words.of([*(pads[i] for i in range(36)), native.block_word(block, gate), (native.BARRIER,)])
         flat = np.concatenate([elements.flat, rest.flat])
-        _tables[gate, block] = native.Words(flat, np.concatenate([elements.start, elements.start[-1] + rest.start[1:]]))
-    return _tables[gate, block]
+        words = native.Words(flat, np.concatenate([elements.start, elements.start[-1] + rest.start[1:]]))
+        _tables[gate, block, basis] = _spelled(words, basis, 2)
+    return _tables[gate, block, basis]
+
+
+def _spelled(words: native.Words, basis: tuple[str, ...], n_qubits: int) -> native.Words:
+    """Words in the letters of a basis; those of tracked bases stay opcodes until the whole row is known."""
+    spelled = spelling(basis)
+    if basis == ONE_QUBIT_BASIS or spelled.tracked:
+        return words
+    return native.Words.of([spelled.word(words[i], n_qubits) for i in range(len(words))])
 
 
 class Instructions:
@@ -83,6 +108,7 @@ class Instructions:
 
     def __init__(self, device: Device) -> None:
         self.device = device
+        self.letters = spelling(device.basis).letters
         self.template = QuantumCircuit(device.n_qubits, device.n_qubits)
         self.one: dict[int, list[CircuitInstruction]] = {}
         self.two: dict[int, list[CircuitInstruction]] = {}
@@ -91,7 +117,7 @@ class Instructions:
         """By opcode of a one-qubit unit."""
         if qubit not in self.one:
             at = (self.template.qubits[qubit],)
-            self.one[qubit] = [CircuitInstruction(g, at, ()) for g in (*_ONE, Barrier(1))]
+            self.one[qubit] = [CircuitInstruction(g, at, ()) for g in (*self.letters, Barrier(1))]
         return self.one[qubit]
 
     def of_edge(self, edge: int) -> list[CircuitInstruction]:
@@ -100,7 +126,7 @@ class Instructions:
             a, b = self.device.direction[edge].tolist()
             pair = (self.template.qubits[a], self.template.qubits[b])
             both = [CircuitInstruction(g, pair, ()) for g in (_TWO[self.device.gate[edge]], Barrier(2))]
-            self.two[edge] = [*self.of_qubit(a)[:5], *self.of_qubit(b)[:5], *both]
+            self.two[edge] = [*self.of_qubit(a)[:-1], *self.of_qubit(b)[:-1], *both]
         return self.two[edge]
 
 

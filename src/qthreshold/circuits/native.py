@@ -52,6 +52,7 @@ NATIVE_UNITARY = {
     "cx": np.array([[1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 1, 0, 0]], dtype=complex),  # control: qubit 0
     "ecr": np.array([[0, 1, 0, 1j], [1, 0, -1j, 0], [0, 1j, 0, 1], [-1j, 0, 1, 0]]) / np.sqrt(2),
     "rzz": np.diag(_HALF),  # rzz(pi/2)
+    "rxx": (np.eye(4) - 1j * np.eye(4)[::-1]) / np.sqrt(2),  # rxx(pi/2)
 }
 """Matrices of the native gates; qubit 0 is the least significant bit."""
 

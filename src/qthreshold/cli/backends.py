@@ -16,7 +16,7 @@ app = typer.Typer(help="What circuits can be run on, with the truth where it is 
 
 @app.command("list")
 def list_(json: Json = False) -> None:
-    """All backends that need no account."""
+    """Simulated devices by name, and how to name others."""
     with guarded():
         from rich import box
         from rich.table import Table
@@ -33,8 +33,10 @@ def list_(json: Json = False) -> None:
             table.add_row(*row)
         show(table)
         show("Or aer:FILE.toml with your own profile (backends/README.md describes the format); synthetic:PROFILE draws ideal decays instead.")
+        show("Snapshots of real devices, simulated: fake:FakeTorino and others (pip install 'qthreshold[ibm]').")
+        show("Real devices: ibm:NAME or ibm:least-busy with an IBM account; 'qthreshold doctor --backend SPEC' checks the way there.")
+        show("Any other Qiskit BackendV2: provider:MODULE:CALLABLE?key=value, or provider:NAME, the entry point of an installed package.")
         show("On a control stack of your own: offline:PROFILE; its circuits leave and its counts come back as files (circuits/README.md).")
-        show("By their own calibration only ('qthreshold judge --device'): fake:FakeTorino and other snapshots, ibm:NAME.")
 
 
 @app.command("show")
@@ -44,14 +46,11 @@ def show_(spec: str = typer.Argument(metavar="SPEC", help="For example aer:heron
         from rich import box
         from rich.table import Table
 
-        from qthreshold.backends import DESCRIBED, describe_device, open_backend
+        from qthreshold.backends import open_backend
         from qthreshold.report.text import number
 
-        if spec.partition(":")[0] in DESCRIBED:
-            device, truth = describe_device(spec), None
-        else:
-            with open_backend(spec) as backend:
-                device, truth = backend.device, backend.truth("cnot")
+        with open_backend(spec) as backend:
+            device, truth = backend.device, backend.truth("cnot")
         usable = device.usable_edges
         facts: dict[str, object] = {
             "name": device.name, "source": device.source, "n_qubits": device.n_qubits, "usable_qubits": len(device.usable_qubits),

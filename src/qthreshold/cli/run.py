@@ -128,7 +128,7 @@ def run(
     """  # noqa: D301
     with guarded():
         from qthreshold import workflow
-        from qthreshold.jobs import Patience
+        from qthreshold.patience import Patience
 
         price = workflow.load_prices(prices) if prices is not None else None
         with reported_in_part(json, quiet), Progress(not (quiet or no_progress)) as progress:

@@ -136,7 +136,7 @@ def collect(
     with guarded(directory):
         from qthreshold import workflow
         from qthreshold.backends import open_backend
-        from qthreshold.jobs import Patience
+        from qthreshold.patience import Patience
 
         run = _open(directory)
         if workflow.measured_elsewhere(run):
@@ -217,7 +217,7 @@ def resume(
     """  # noqa: D301
     with guarded(directory):
         from qthreshold import workflow
-        from qthreshold.jobs import Patience
+        from qthreshold.patience import Patience
 
         run = _open(directory)
         with reported_in_part(json, quiet), Progress(not (quiet or no_progress)) as progress:
