@@ -34,8 +34,8 @@ def names_in(folder: str) -> list[str]:
     return sorted(p.stem for p in shipped(folder).glob("*.toml"))
 
 
-def near_matches(name: str, known: Iterable[str]) -> str:
-    """A clause for error messages: the closest known names, then all of them.
+def near_matches(name: str, known: Iterable[str], most: int | None = None) -> str:
+    """A clause for error messages: the closest known names, then all of them, or the first ``most``.
 
     Example:
         >>> near_matches("heron", ["heron-133", "tiny-5"])
@@ -44,7 +44,8 @@ def near_matches(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or [k for k in known if name and name in k][:3]
     hint = f"did you mean {' or '.join(close)}? " if close else ""
-    return f"{hint}Known: {', '.join(known)}"
+    more = f" and {len(known) - most:,} more" if most is not None and len(known) > most else ""
+    return f"{hint}Known: {', '.join(known[:most])}{more}"
 
 
 def load_named(folder: str, spec: str, model: type[M], kind: str) -> M:

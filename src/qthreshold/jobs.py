@@ -182,7 +182,7 @@ class Campaign:
 
     def _how_to_agree(self) -> str:
         known = self.directory.has("run.json")
-        return f"agree with 'qthreshold resume {self.directory.path} --max-qpu-seconds N'" if known else "agree with --max-qpu-seconds N"
+        return f"agree to it with 'qthreshold resume {self.directory.path} --max-qpu-seconds N'" if known else "agree to it with --max-qpu-seconds N"
 
     def _agree(self, todo: Sequence[Ticket], consent: Consent, plan: Plan | None = None) -> None:
         """See to it that somebody agreed to what is about to be sent.
@@ -202,7 +202,7 @@ class Campaign:
         if not consent.yes and consent.ask is not None and not self._agreed_before(cap):
             limit = "without a cap" if cap is None else f"at most {cap:,.0f} s in all"
             if not consent.ask(f"{what} ({limit}). Submit?"):
-                raise ConsentError(f"nothing was sent; to do so, {self._how_to_agree()}, or answer yes")
+                raise ConsentError(f"nothing was sent; {self._how_to_agree()}, or answer yes")
         if not self._agreed_before(cap):
             self._note("consent", cap=cap)
 
@@ -214,8 +214,7 @@ class Campaign:
         if cap is not None and used + seconds > cap:
             before = f" beside {used:,.1f} s used or under way" if used else ""
             raise QuotaError(
-                f"{what}{before} would exceed the cap of {cap:,.0f} s; nothing more was sent. "
-                f"to raise it, {self._how_to_agree()}; or plan a smaller recipe"
+                f"{what}{before}, would exceed the cap of {cap:,.0f} s; nothing more was sent, {self._how_to_agree()}, or plan a smaller recipe"
             )
 
     def _send(self, ticket: Ticket, number: int, plan: Plan | None = None) -> Attempt:

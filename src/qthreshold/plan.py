@@ -13,6 +13,7 @@ References:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,6 +39,7 @@ __all__ = [
     "circuit_name",
     "circuit_seconds",
     "make_plan",
+    "measured_qubits",
     "plan_cost",
     "plan_without_circuits",
     "preflight_plan",
@@ -383,6 +385,14 @@ def circuit_name(plan: Plan, circuit: int) -> str:
     kind = int(plan.circuit_experiment[circuit])
     c = (plan.circuit_layer[circuit], plan.circuit_length[circuit], plan.circuit_sample[circuit])
     return f"c{circuit:06d}-{_NAMES[kind]}{arm[kind]}-layer{c[0]}-m{c[1]}-k{c[2]}"
+
+
+def measured_qubits(plan: Plan, device: Device) -> list[npt.NDArray[np.int64]]:
+    """Qubits that each circuit measures, in ascending order."""
+    first = np.searchsorted(plan.unit_circuit, np.arange(plan.n_circuits + 1))
+    two = plan.circuit_experiment == TWO_QUBIT
+    targets = [plan.unit_target[a:b] for a, b in pairwise(first.tolist())]
+    return [np.sort(device.direction[t].ravel() if pairs else t.astype(np.int64)) for t, pairs in zip(targets, two.tolist(), strict=True)]
 
 
 def circuit_seconds(plan: Plan, device: Device) -> npt.NDArray[np.float64]:

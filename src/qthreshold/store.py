@@ -13,7 +13,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,13 +24,13 @@ from filelock import FileLock, Timeout
 from qthreshold.errors import InputError, OutdatedError, RunExistsError, StoreError
 from qthreshold.identity import Record, content_id, parts, rebuild
 
-__all__ = ["RunDirectory"]
+__all__ = ["RunDirectory", "others_in", "write_folder"]
 
 R = TypeVar("R", bound=Record)
 
 _MANIFEST = "manifest.json"
 _INPUTS = ("run.json", "device.json", "truth.json", "plan.npz", "decays.csv")  # written once; nothing else in the directory can restore them
-_WRITTEN_ONCE = (*_INPUTS, "rules/", "tickets/", "counts/")
+_WRITTEN_ONCE = (*_INPUTS, "rules/", "tickets/", "counts/", "circuits/")
 _JOURNAL = "journal.jsonl"  # grows line by line; its lines are chained by hashes, so the manifest does not list it
 _DERIVED = ("decays.npz", "fits.npz", "metrics.json", "frontier.npz", "verdict.json")  # an older version of one is made again
 # what reading a damaged npz or JSON file can raise: zipfile, zlib, numpy and our own envelope each have their ways
@@ -184,12 +184,20 @@ class RunDirectory:
 
     def discard_derived(self) -> None:
         """Delete what follows from counts, because there are more counts now."""
-        names = [n for n in (*_DERIVED, "summary.json") if self.has(n)]
-        for name in names:
+        self.discard(*_DERIVED, "summary.json")
+
+    def discard(self, *names: str) -> None:
+        """Delete those files that exist.
+
+        Raises:
+            StoreError: A file cannot be deleted.
+        """
+        held = [n for n in names if self.has(n)]
+        for name in held:
             with _explained(self.path / name):
                 (self.path / name).unlink()
-        if names:
-            self._write_manifest({k: v for k, v in self._manifest().items() if k not in names})
+        if held:
+            self._write_manifest({k: v for k, v in self._manifest().items() if k not in held})
 
     def append_event(self, event: Mapping[str, Any]) -> None:
         """Add a line to the journal; when this returns, it is on the disk.
@@ -246,6 +254,21 @@ class RunDirectory:
             StoreError: The file cannot be written.
         """
         self._write(name, data)
+
+    def write_files(self, files: Iterable[tuple[str, bytes]]) -> None:
+        """Write many files, each as it comes, and list them in the manifest at the end.
+
+        Args:
+            files: Names and contents; none is kept in memory.
+
+        Raises:
+            StoreError: A file cannot be written.
+        """
+        hashes = {}
+        for name, data in files:
+            self._replace(name, data)
+            hashes[name] = _sha256(data)
+        self._write_manifest((self._manifest() if self.has(_MANIFEST) else {}) | hashes)
 
     def read_file(self, name: str) -> bytes:
         """What :meth:`write_file` wrote.
@@ -306,8 +329,9 @@ class RunDirectory:
             stated = self._manifest()
         except StoreError:
             stated = {}
-        files = {self._relative(p): _sha256(p.read_bytes()) for p in sorted(self.path.rglob("*")) if p.is_file() and not p.name.startswith(".")}
-        files |= {name: stated[name] for name in set(files) & set(stated) if name.startswith(_WRITTEN_ONCE)}
+        found = {self._relative(p): p for p in sorted(self.path.rglob("*")) if p.is_file() and not p.name.startswith(".")}
+        known = {name: stated[name] for name in set(found) & set(stated) if name.startswith(_WRITTEN_ONCE)}
+        files = known | {name: _sha256(path.read_bytes()) for name, path in found.items() if name not in known}
         for name in (_MANIFEST, _JOURNAL):
             files.pop(name, None)
         self._write_manifest(files)
@@ -363,6 +387,35 @@ class RunDirectory:
                     temporary.unlink(missing_ok=True)
                 raise
             _sync_directory(target.parent)
+
+
+def others_in(folder: Path, names: Set[str]) -> list[str]:
+    """What a folder holds beside files of certain names, sorted; nothing where it does not exist.
+
+    Raises:
+        InputError: It is a file.
+        StoreError: It cannot be read.
+    """
+    with _explained(folder):
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file; name a folder")
+        held = folder.iterdir() if folder.exists() else ()
+        return sorted(p.name for p in held if p.name not in names and not p.name.startswith("."))
+
+
+def write_folder(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write files to a folder that is no run, each atomically; the folder is made where it does not exist.
+
+    Args:
+        path: The folder.
+        files: Names and contents; none is kept in memory.
+
+    Raises:
+        StoreError: A file cannot be written.
+    """
+    folder = RunDirectory(path)
+    for name, data in files:
+        folder._replace(name, data)
 
 
 def _left_by_planning(path: Path) -> bool:

@@ -99,26 +99,23 @@ def _split(circuits: Ints, shots: int, load: Load, limits: Limits) -> list[Ints]
         "two_qubit_gates": load.two_qubit_gates[circuits],
     }  # fmt: skip
     most = {name: getattr(limits, name) for name in (*sizes, "instructions_per_qubit")}
+    control = np.cumsum(load.control[circuits], axis=0)
     out: list[Ints] = []
     start = 0
     while start < len(circuits):
-        fits = len(circuits) - start
-        for name, size in sizes.items():
-            if most[name] is not None:
-                fits = min(fits, int(np.searchsorted(np.cumsum(size[start:]), most[name], side="right")))
-        if most["instructions_per_qubit"] is not None:
-            while fits > 1 and load.control[circuits[start : start + fits]].sum(axis=0).max(initial=0) > most["instructions_per_qubit"]:
-                fits //= 2
-            if load.control[circuits[start]].max(initial=0) > most["instructions_per_qubit"]:
-                fits = 0
+        before = control[start - 1] if start else np.zeros_like(control[0])
+        filled = {name: np.cumsum(size[start:]) for name, size in sizes.items()}
+        filled["instructions_per_qubit"] = (control[start:] - before).max(axis=1, initial=0)
+        fits = (
+            min(int(np.searchsorted(filled[n], m, side="right")) for n, m in most.items() if m is not None) if any(most.values()) else len(circuits)
+        )
         if not fits:
-            raise ValueError(_too_large(int(circuits[start]), {n: int(s[start]) for n, s in sizes.items()}, load, most, limits.provider))
+            raise ValueError(_too_large(int(circuits[start]), {n: int(f[0]) for n, f in filled.items()}, most, limits.provider))
         out.append(circuits[start : start + fits])
         start += fits
     return out
 
 
-def _too_large(circuit: int, sizes: Mapping[str, int], load: Load, most: Mapping[str, int | None], provider: str) -> str:
-    sizes = {**sizes, "instructions_per_qubit": int(load.control[circuit].max(initial=0))}
+def _too_large(circuit: int, sizes: Mapping[str, int], most: Mapping[str, int | None], provider: str) -> str:
     over = [f"{sizes[n]:,} {n.replace('_', ' ')} (limit {m:,})" for n, m in most.items() if m is not None and sizes[n] > m]
     return f"circuit {circuit} alone needs {' and '.join(over)} of {provider}; take shorter lengths, fewer shots or a larger spacing in the recipe"

@@ -31,6 +31,7 @@ from qthreshold.backends.noise import Truth
 from qthreshold.circuits.native import NATIVE_UNITARY, block_element
 from qthreshold.circuits.size import circuit_load
 from qthreshold.counts import Counts, add_counts, no_counts
+from qthreshold.countsfile import parse_counts
 from qthreshold.datafiles import load_named, load_toml, read_bytes
 from qthreshold.decays import DecayTable, make_decays
 from qthreshold.device import Device
@@ -55,14 +56,15 @@ from qthreshold.ticket import Ticket, layer_tickets, provider_tickets
 from qthreshold.verdict import Verdicts
 
 __all__ = [
-    "DEFAULT_BACKEND", "DEFAULT_RECIPE", "Forecast", "JobForecast", "RunResult", "analyse", "assess_run", "cancel", "collect", "default_directory",
-    "finish", "forecast", "ingest", "judge_run", "load_prices", "load_recipe", "load_result", "make_run", "measured_elsewhere", "planned_tickets",
-    "read_header", "report", "resume", "run", "software_versions", "submit",
+    "DEFAULT_BACKEND", "DEFAULT_RECIPE", "Forecast", "Ingested", "JobForecast", "RunResult", "analyse", "assess_run", "cancel", "collect",
+    "default_directory", "finish", "forecast", "ingest", "ingest_counts", "is_offline", "judge_run", "load_plan", "load_prices", "load_recipe",
+    "load_result", "make_run", "measured_elsewhere", "planned_tickets", "read_header", "report", "resume", "run", "software_versions", "submit",
 ]  # fmt: skip
 
 DEFAULT_BACKEND = "aer:heron-133"
 DEFAULT_RECIPE = "default"
 
+_OFFLINE = "offline:"  # kind of the backends whose circuits are run elsewhere
 _TABLE = "decays:"  # in place of a backend spec in the header of a run whose survival counts were measured elsewhere; its file follows
 _METRICS_STREAM, _FRONTIER_STREAM = 3, 4  # spawn keys of the draws behind metrics and frontier; 0 to 2 belong to plan and simulation
 
@@ -343,10 +345,14 @@ def ingest(
 
 
 def _parse_table(data: bytes, name: str) -> SurvivalTable:
+    return parse_survival(_decoded(data, name, "CSV"), name)
+
+
+def _decoded(data: bytes, name: str, form: str) -> str:
     try:
-        return parse_survival(data.decode(), name)
+        return data.decode()
     except UnicodeDecodeError as error:
-        raise InputError(f"{name} is not UTF-8 text ({error.reason} at byte {error.start}); save it as CSV in UTF-8") from None
+        raise InputError(f"{name} is not UTF-8 text ({error.reason} at byte {error.start}); save it as {form} in UTF-8") from None
 
 
 def _check_connected(stated: int | None, device: Device, decays: Path) -> None:
@@ -370,6 +376,76 @@ def _is_table(header: Mapping[str, Any]) -> bool:
     return bool(header["backend"].startswith(_TABLE))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingested:
+    """What a counts file brought.
+
+    Attributes:
+        ticket: Number of the ticket that its circuits became.
+        circuits, shots: How many it held.
+        planned: Circuits of the plan.
+        missing: Names of those that still have no counts.
+    """
+
+    ticket: int
+    circuits: int
+    shots: int
+    planned: int
+    missing: tuple[str, ...]
+
+
+def ingest_counts(directory: RunDirectory, path: Path, bit_order: str | None = None) -> Ingested:
+    """Counts of some of an offline run's circuits, from a file; all of the file or nothing.
+
+    The counts are written before the ticket that makes them part of the run, so that a kill in between leaves what was there before.
+
+    Args:
+        directory: The run, planned for ``offline:PROFILE``.
+        path: JSON or CSV, as :mod:`qthreshold.countsfile` describes it.
+        bit_order: ``qubit0-last`` or ``qubit0-first``, where the file does not say.
+
+    Raises:
+        InputError: The run takes no counts from elsewhere, or the file cannot be used.
+    """
+    started = time.monotonic()
+    header, device, plan = _read(directory)
+    if not _is_offline(header):
+        raise InputError(
+            f"{directory.path} is a run of {header['backend']}; counts from elsewhere belong to a run that was planned for it: "
+            "'qthreshold plan DIR -b offline:PROFILE'"
+        )
+    data = read_bytes(path, "counts file")
+    text, names = _decoded(data, str(path), "JSON or CSV"), [circuit_name(plan, c) for c in range(plan.n_circuits)]
+    with _working_on(directory):
+        tickets = _ticket_files(directory, plan)
+        whole = {t.number: t for t in tickets if directory.has(_counts_name(t))}
+        held = {c for t in whole.values() for c in t.circuits.tolist()}
+        counts = parse_counts(text, str(path), plan=plan, device=device, names=names, held=held, bit_order=bit_order)
+        number = next(i for i in range(len(whole) + 1) if i not in whole)
+        ticket = Ticket(plan_id=plan.id, backend=header["backend"], number=number, circuits=np.unique(counts.circuit).astype(np.int64))
+        directory.append_event({
+            "event": "ingest", "at": round(time.time(), 3), "ticket": number, "file": path.name, "sha256": hashlib.sha256(data).hexdigest(),
+        })  # fmt: skip
+        directory.discard(*(_ticket_name(t) for t in tickets if t.number not in whole))  # counts of theirs were lost, and come in other tickets now
+        directory.discard_derived()
+        _write(directory, _counts_name(ticket), counts)
+        _write(directory, _ticket_name(ticket), ticket)
+        _took(directory, "ingest", started, add=True)
+    return Ingested(
+        ticket=number, circuits=len(ticket.circuits), shots=int(counts.count.sum()), planned=plan.n_circuits,
+        missing=_missing(directory, header, plan),
+    )  # fmt: skip
+
+
+def is_offline(directory: RunDirectory) -> bool:
+    """Whether a run's circuits are run elsewhere and their counts come as files."""
+    return _is_offline(read_header(directory))
+
+
+def _is_offline(header: Mapping[str, Any]) -> bool:
+    return bool(header["backend"].startswith(_OFFLINE))
+
+
 def _took(directory: RunDirectory, stage: str, started: float, *, add: bool = False) -> None:
     """Note how long a stage took: once, so that repeating a stage changes nothing; ``add`` sums up over resumed parts."""
     seconds = directory.read_json("timing.json") if directory.has("timing.json") else {}
@@ -386,6 +462,16 @@ def _read(directory: RunDirectory) -> tuple[dict[str, Any], Device, Plan]:
     header = read_header(directory)
     plan = _child(directory, "plan.npz", Plan, id=header["plan_id"])
     return header, _child(directory, "device.json", Device, id=plan.device_id), plan
+
+
+def load_plan(directory: RunDirectory) -> tuple[Device, Plan]:
+    """Device and plan of a run.
+
+    Raises:
+        StoreError: A file is missing or damaged.
+    """
+    _, device, plan = _read(directory)
+    return device, plan
 
 
 def _child(directory: RunDirectory, name: str, cls: type[R], **expected: str) -> R:
@@ -450,7 +536,8 @@ def submit(
         if is_simulator(backend):
             _same_state(directory, header, device, backend)
         elif not is_provider(backend):
-            raise InputError(_offline(directory, backend))
+            _expect_all(directory, header, plan)
+            return
         tickets = _made_tickets(directory, header, device, plan)
         if is_provider(backend):
             _note_calibration(directory, backend)
@@ -459,11 +546,20 @@ def submit(
         _took(directory, "submit", started, add=is_provider(backend))
 
 
-def _offline(directory: RunDirectory, backend: Backend) -> str:
-    return (
-        f"{backend.spec} runs nothing by itself: write the circuits with 'qthreshold circuits export {directory.path}', run them, "
-        f"and bring the counts with 'qthreshold ingest {directory.path} FILE'"
-    )
+def _expect_all(directory: RunDirectory, header: Mapping[str, Any], plan: Plan) -> None:
+    """An offline run goes on only when all of its counts were brought.
+
+    Raises:
+        InputError: Some are missing.
+    """
+    missing = _missing(directory, header, plan)
+    if missing:
+        partly = f"; 'qthreshold analyse {directory.path} --partial' takes what there is" if len(missing) < plan.n_circuits else ""
+        raise InputError(
+            f"counts of {len(missing):,} of {plan.n_circuits:,} circuits are missing, and {header['backend']} runs nothing by itself: write the "
+            f"circuits with 'qthreshold circuits export {directory.path}', run them, bring the counts with 'qthreshold ingest {directory.path} FILE'"
+            f"{partly}"
+        )
 
 
 def planned_tickets(header: Mapping[str, Any], device: Device, plan: Plan) -> list[Ticket]:
@@ -485,9 +581,8 @@ def _made_tickets(directory: RunDirectory, header: Mapping[str, Any], device: De
     """The run's tickets; those that are not on the disk yet are written."""
     if not _complete(directory, plan):
         for ticket in planned_tickets(header, device, plan):
-            name = f"tickets/{ticket.number:04d}.json"
-            if not directory.has(name):
-                _write(directory, name, ticket)
+            if not directory.has(_ticket_name(ticket)):
+                _write(directory, _ticket_name(ticket), ticket)
     return _tickets(directory, plan)
 
 
@@ -529,6 +624,9 @@ def collect(directory: RunDirectory, backend: Backend, watch: Watcher = SILENT, 
     """
     with _working_on(directory):
         header, device, plan = _read(directory)
+        if _is_offline(header):
+            _expect_all(directory, header, plan)
+            return
         tickets = _tickets(directory, plan)
         if is_provider(backend):
             started = time.monotonic()
@@ -538,7 +636,7 @@ def collect(directory: RunDirectory, backend: Backend, watch: Watcher = SILENT, 
                 _took(directory, "collect", started, add=True)
             return
         if not is_simulator(backend):
-            raise InputError(_offline(directory, backend))
+            raise InputError(f"{backend.spec} runs nothing by itself")
         _same_state(directory, header, device, backend)
         left = [t for t in tickets if not directory.has(_counts_name(t))]
         units = {t.number: len(t.units(plan)) for t in tickets}
@@ -598,6 +696,10 @@ def _counts_name(ticket: Ticket) -> str:
     return f"counts/{ticket.number:04d}.npz"
 
 
+def _ticket_name(ticket: Ticket) -> str:
+    return f"tickets/{ticket.number:04d}.json"
+
+
 def _ticket_files(directory: RunDirectory, plan: Plan) -> list[Ticket]:
     return [_child(directory, name, Ticket, plan_id=plan.id) for name in directory.names("tickets")]
 
@@ -636,6 +738,8 @@ def analyse(directory: RunDirectory, *, partial: bool = False) -> None:
     """
     started = time.monotonic()
     header, device, plan = _read(directory)
+    if _is_offline(header) and not (partial and directory.names("tickets")):
+        _expect_all(directory, header, plan)
     decays = _table_decays(directory, header, plan) if _is_table(header) else _counted_decays(directory, device, plan, partial)
     fits = make_fits(decays, header["confidence"])
     metrics, frontier = _device_metrics(header, device, plan, decays, fits, plan.parsed_recipe().criteria)
@@ -783,7 +887,9 @@ def resume(
         patience: How long to wait for a provider.
     """
     header, _, plan = _read(directory)
-    if not _is_table(header) and _missing(directory, header, plan):
+    if _is_offline(header):
+        _expect_all(directory, header, plan)
+    elif not _is_table(header) and _missing(directory, header, plan):
         with open_backend(header["backend"], workers=workers) as backend, _partly(directory, watch):
             submit(directory, backend, consent=consent, retry=retry, resubmit=resubmit, watch=watch, patience=patience)
             collect(directory, backend, watch, patience)

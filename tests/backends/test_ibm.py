@@ -1,4 +1,4 @@
-"""IBM devices by their own calibration: snapshots, the real service class in its local mode, and every way to have no account."""
+"""IBM devices: snapshots, the real service class in its local mode, every way to have no account, and what exceptions mean."""
 
 import os
 import subprocess
@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from qthreshold.backends import describe_device, ibm, open_backend
-from qthreshold.errors import BackendError, InputError
+from qthreshold.backends.base import is_provider, is_simulator
+from qthreshold.errors import AuthenticationError, BackendError, InputError, QuotaError, RejectedError, TransientError
 
 pytest.importorskip("qiskit_ibm_runtime", reason="snapshots of devices come with qiskit-ibm-runtime: pip install 'qthreshold[ibm]'")
 
@@ -112,9 +113,60 @@ def test_a_service_that_does_not_answer_is_given_up_on():
     hang.set()
 
 
-def test_devices_that_can_only_be_described_say_so_when_asked_to_run():
-    with pytest.raises(InputError, match=r"ibm:ibm_torino cannot be run on yet; .* qthreshold judge --device ibm:ibm_torino\. To run: aer"):
-        open_backend("ibm:ibm_torino")
+def test_nothing_is_asked_of_the_service_before_it_is_needed():
+    """So that results can be fetched while a device is away, and a spec that is wrong costs nothing."""
+    with open_backend("ibm:ibm_torino?mode=job&sampler=legacy&instance=mine") as backend:
+        assert backend.spec == "ibm:ibm_torino?instance=mine&mode=job&sampler=legacy"
+        assert (backend.paid, backend.preflight, backend.truth("cnot")) == (True, False, None)
+        assert is_provider(backend)
+        assert not is_simulator(backend)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [("ibm:", "needs the name of a device"), ("ibm:x?mode=fast", "mode=fast is not accepted; batch or job is"),
+     ("ibm:x?modus=job", "unknown option 'modus': did you mean mode"), ("ibm:x?fractional=maybe", "yes or no is"),
+     ("ibm:x?limits=nowhere.toml", "no limits file at"), ("ibm:x?token=abc", "a token does not belong on the command line")],
+)  # fmt: skip
+def test_a_spec_that_cannot_be_used_says_why(spec, words):
+    with pytest.raises(InputError, match=words) as caught:
+        open_backend(spec)
+    assert "abc" not in str(caught.value)
+
+
+class RequestsApiError(Exception):
+    def __init__(self, status_code):
+        super().__init__(f"secret {TOKEN}")
+        self.status_code = status_code
+
+
+class IBMRuntimeError(Exception): ...
+
+
+KINDS = [(401, AuthenticationError), (403, AuthenticationError), (400, RejectedError), (413, RejectedError), (422, RejectedError), (429, QuotaError),
+         (500, TransientError), (502, TransientError), (-1, TransientError)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "kind"), KINDS)
+def test_a_status_behind_an_exception_decides_its_kind(status, kind):
+    def fail():
+        try:
+            raise RequestsApiError(status)
+        except RequestsApiError as inner:
+            raise IBMRuntimeError(f"Failed: {inner}") from None  # as the client hides it
+
+    with pytest.raises(kind) as caught:
+        ibm._within(5, fail, "x")
+    assert TOKEN not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_job_that_may_be_under_way_says_so():
+    hang = threading.Event()
+    with pytest.raises(TransientError, match="whether the job arrived is asked when the run is resumed") as caught:
+        ibm._within(0.05, hang.wait, "x", sending=True)
+    assert caught.value.under_way
+    hang.set()
 
 
 def test_without_the_package_the_message_names_the_extra(monkeypatch):

@@ -284,7 +284,9 @@ def test_what_an_older_version_derived_is_derived_again_by_resume(finished, call
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--decays", "none.csv"], "no decay table at none.csv"), (["--decays", "."], "cannot read decay table"), ([], "Missing option '--decays'"),
+        (["--decays", "none.csv"], "no decay table at none.csv"), (["--decays", "."], "cannot read decay table"), ([], "ingest takes one of two"),
+        (["--decays", "good.csv", "--bit-order", "qubit0-first"], "--bit-order goes with FILE only"),
+        (["good.csv", "--decays", "good.csv"], "got both"),
         (["--decays", "bad.csv"], "bad.csv, line 2, survived: '101'"), (["--decays", "utf16.csv"], "utf16.csv is not UTF-8 text"),
         (["--decays", "good.csv", "--connected", 1], "--connected 1 is not accepted; a number from 2 (joined by the pairs in good.csv) to 100000"),
         (["--decays", "good.csv", "--connected", 10**6], "--connected 1000000"), (["--decays", "good.csv", "--confidence", 2], "confidence"),

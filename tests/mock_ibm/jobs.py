@@ -21,7 +21,7 @@ from qiskit_ibm_runtime.fake_provider.executor.run_quantum_program import run_qu
 from qiskit_ibm_runtime.json import RuntimeDecoder, RuntimeEncoder
 from qiskit_ibm_runtime.options_models.simulator import SimulatorOptions
 from qiskit_ibm_runtime.quantum_program.params_converters import QUANTUM_PROGRAM_PARAMS_CONVERTERS
-from samplomatic.quantum_program import CircuitItem
+from samplomatic.quantum_program import SamplexItem
 
 from .devices import Device, simulator_of
 from .faults import Fault
@@ -166,14 +166,16 @@ class ExecutorContent:
         self.model = converter.model.model_validate(params)
         self.program, _ = converter.decoder(self.model)
         self.circuits = [item.circuit for item in self.program.items]
-        self.twirled = not all(isinstance(item, CircuitItem) for item in self.program.items)
-        self.values = [item.circuit_arguments if isinstance(item, CircuitItem) and item.circuit.parameters else None for item in self.program.items]
+        self.twirled = any(isinstance(item, SamplexItem) for item in self.program.items)
+        self.values = [None if self.twirled or not item.circuit.parameters else item.circuit_arguments for item in self.program.items]
         self.shots = self.program.shots
         self.executions = sum(prod(item.shape) * self.shots for item in self.program.items)
 
     def run(self, device: Device, seed: int, wide: bool) -> bytes:
         start = datetime.now(UTC)
         if self.twirled:
+            for item in self.program.items:
+                item.samplex.finalize()
             ran = run_quantum_program(simulator_of(device.fake), self.program, SimulatorOptions(seed_simulator=seed))
             arrays = [dict(item.items()) for item in ran]
         else:

@@ -8,7 +8,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
@@ -118,7 +118,7 @@ class MockIBM:
         self.closing = threading.Event()
         self.faults = Faults()
         self._bearers: dict[str, float] = {}
-        self._runs: dict[str, Future[None]] = {}
+        self._runs: dict[str, Future[str]] = {}
         self._lock = threading.RLock()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mock-ibm-run")
         self._server = Server(("127.0.0.1", 0), Handler)
@@ -158,6 +158,7 @@ class MockIBM:
             "IAM_URL": self.url,
             "QISKIT_FUNCTIONS_EXPERIMENTAL": "1",
             "QTHRESHOLD_IBM_API": self.url + API,
+            "NO_PROXY": "127.0.0.1",
         }
 
     # ---------------------------------------------------------------- ledger
@@ -226,25 +227,18 @@ class MockIBM:
 
     # ---------------------------------------------------------------- answers
 
-    def answer(self, request: Request, body: bytes, fault: Fault | None) -> Reply:
+    def answer(self, request: Request) -> Reply:
         if (request.method, request.path) == ("POST", "/identity/token"):
-            return self._give_token(body)
+            return self._give_token(request)
         if not self._authorized(request.authorization):
             return error(401, "Unauthorized")
-        for method, expression, name in ROUTES:
+        for method, expression, answer in ROUTES:
             if method == request.method and (match := expression.fullmatch(request.path)):
-                kwargs: dict[str, Any] = {}
-                if name == "_post_job":
-                    kwargs = {"body": body, "fault": fault}
-                elif method in ("POST", "PATCH", "PUT"):
-                    kwargs = {"body": body}
-                elif "?" in name:
-                    kwargs = {"query": request.query}
-                return getattr(self, name.removesuffix("?"))(*match.groups(), **kwargs)
+                return answer(self, request, *match.groups())
         return error(404, f"No route {request.method} {request.path}")
 
-    def _give_token(self, body: bytes) -> Reply:
-        if parse_qs(body.decode()).get("apikey") != [self.token]:
+    def _give_token(self, request: Request) -> Reply:
+        if parse_qs(request.body.decode()).get("apikey") != [self.token]:
             return as_json({"errorCode": "BXNIM0415E", "errorMessage": "Provided API key could not be found."}, 400)
         now = time.time()
         claims = {"iat": int(now), "exp": int(now + self.token_lifetime), "jti": uuid.uuid4().hex}
@@ -260,7 +254,7 @@ class MockIBM:
         with self._lock:
             return self._bearers.get(value, 0) > time.time() if scheme == "Bearer" else self.accept_apikey and header == f"apikey {self.token}"
 
-    def _list_backends(self) -> Reply:
+    def _list_backends(self, request: Request) -> Reply:
         return as_json(
             {
                 "devices": [
@@ -280,27 +274,27 @@ class MockIBM:
         with self._lock:
             return sum(job.backend == device and job.state == "Queued" for job in self.jobs)
 
-    def _configuration(self, name: str) -> Reply:
+    def _configuration(self, request: Request, name: str) -> Reply:
         return as_json(self.devices[name].configuration) if name in self.devices else error(404, f"No backend {name}")
 
-    def _properties(self, name: str, query: dict[str, list[str]]) -> Reply:
+    def _properties(self, request: Request, name: str) -> Reply:
         if name not in self.devices:
             return error(404, f"No backend {name}")
-        return as_json(self.devices[name].properties_before(query.get("updated_before", [None])[0]))
+        return as_json(self.devices[name].properties_before(request.query.get("updated_before", [None])[0]))
 
-    def _status(self, name: str) -> Reply:
+    def _status(self, request: Request, name: str) -> Reply:
         if (device := self.devices.get(name)) is None:
             return error(404, f"No backend {name}")
         answer = {"state": device.operational, "status": device.status, "message": "", "length_queue": self._queue_length(name)}
         return as_json(answer | {"backend_version": device.configuration["backend_version"]})
 
-    def _usage(self) -> Reply:
+    def _usage(self, request: Request) -> Reply:
         used = self.used_seconds
         answer = {"instance_id": self.instance, "plan_id": "mock", "usage_consumed_seconds": used, "usage_limit_seconds": self.usage_limit}
         return as_json(answer | {"usage_limit_reached": used >= self.usage_limit})
 
-    def _post_job(self, body: bytes, fault: Fault | None) -> Reply:
-        posted = json.loads(body)
+    def _post_job(self, request: Request) -> Reply:
+        posted = json.loads(request.body)
         session = self.sessions.get(posted.get("session_id", ""))
         if posted["backend"] not in self.devices:
             return error(404, f"No backend {posted['backend']}")
@@ -317,20 +311,20 @@ class MockIBM:
             cost=posted.get("cost"),
             private=posted.get("private", False),
             params=posted["params"],
-            payload_bytes=len(body),
-            outcome=fault if fault and fault.kind.startswith("job") else None,
+            payload_bytes=len(request.body),
+            outcome=request.fault if request.fault and request.fault.kind.startswith("job") else None,
         )
         job.held = bool(job.outcome and job.outcome.kind == "job held")
         with self._lock:
             self.jobs.append(job)
         return as_json({"id": job.id, "backend": job.backend})
 
-    def _list_jobs(self, query: dict[str, list[str]]) -> Reply:
+    def _list_jobs(self, request: Request) -> Reply:
         def only(name: str) -> str | None:
-            return query.get(name, [None])[0]
+            return request.query.get(name, [None])[0]
 
         with self._lock:
-            chosen = [job for job in self.jobs if not job.deleted and set(query.get("tags", [])) <= set(job.tags)]
+            chosen = [job for job in self.jobs if not job.deleted and set(request.query.get("tags", [])) <= set(job.tags)]
         for name, attribute in (("backend", "backend"), ("program", "program"), ("session_id", "session_id")):
             if wanted := only(name):
                 chosen = [job for job in chosen if getattr(job, attribute) == wanted]
@@ -350,21 +344,21 @@ class MockIBM:
         with self._lock:
             return next((job for job in self.jobs if job.id == job_id and not job.deleted), None)
 
-    def _get_job(self, job_id: str, query: dict[str, list[str]]) -> Reply:
+    def _get_job(self, request: Request, job_id: str) -> Reply:
         if (job := self._find(job_id)) is None:
             return error(404, "Job not found", 1291)
         self._advance(job)
         estimate = {"estimated_running_time_seconds": self.charge_of(job)}
-        return as_json(job.summary(with_params=query.get("exclude_params") != ["true"]) | estimate)
+        return as_json(job.summary(with_params=request.query.get("exclude_params") != ["true"]) | estimate)
 
-    def _results(self, job_id: str) -> Reply:
+    def _results(self, request: Request, job_id: str) -> Reply:
         if (job := self._find(job_id)) is None:
             return error(404, "Job not found", 1291)
         if job.state == "Completed":
             return Reply(200, job.result, {"Content-Type": "application/json"})
         return Reply(200, (job.reason or "").encode(), {"Content-Type": "text/plain"}) if job.state in FINAL else Reply(204)
 
-    def _metrics(self, job_id: str) -> Reply:
+    def _metrics(self, request: Request, job_id: str) -> Reply:
         if (job := self._find(job_id)) is None:
             return error(404, "Job not found", 1291)
         with self._lock:
@@ -374,7 +368,7 @@ class MockIBM:
         times = {"created": stamp(job.created), "running": stamp(job.running), "finished": stamp(job.finished)}
         return as_json({"usage": usage, "timestamps": times, "bss": {"seconds": job.charge}})
 
-    def _cancel(self, job_id: str, body: bytes) -> Reply:
+    def _cancel(self, request: Request, job_id: str) -> Reply:
         if (job := self._find(job_id)) is None:
             return error(404, "Job not found", 1291)
         with self._lock:
@@ -383,37 +377,37 @@ class MockIBM:
             self._finish(job, "Cancelled")
         return Reply(204)
 
-    def _put_tags(self, job_id: str, body: bytes) -> Reply:
+    def _put_tags(self, request: Request, job_id: str) -> Reply:
         if (job := self._find(job_id)) is None:
             return error(404, "Job not found", 1291)
-        job.tags = json.loads(body)["tags"]
+        job.tags = json.loads(request.body)["tags"]
         return Reply(204)
 
-    def _delete_job(self, job_id: str) -> Reply:
+    def _delete_job(self, request: Request, job_id: str) -> Reply:
         if (job := self._find(job_id)) is None:
             return error(404, "Job not found", 1291)
         job.deleted = True
         return Reply(204)
 
-    def _post_session(self, body: bytes) -> Reply:
-        posted = json.loads(body)
+    def _post_session(self, request: Request) -> Reply:
+        posted = json.loads(request.body)
         session = Session(uuid.uuid4().hex, posted.get("mode", "dedicated"), posted["backend"])
         with self._lock:
             self.sessions[session.id] = session
             return as_json(session.details(self.jobs))
 
-    def _get_session(self, session_id: str) -> Reply:
+    def _get_session(self, request: Request, session_id: str) -> Reply:
         with self._lock:
             session = self.sessions.get(session_id)
             return error(404, "Session not found") if session is None else as_json(session.details(self.jobs))
 
-    def _patch_session(self, session_id: str, body: bytes) -> Reply:
+    def _patch_session(self, request: Request, session_id: str) -> Reply:
         if (session := self.sessions.get(session_id)) is None:
             return error(404, "Session not found")
-        session.accepting_jobs = json.loads(body)["accepting_jobs"]
+        session.accepting_jobs = json.loads(request.body)["accepting_jobs"]
         return Reply(204)
 
-    def _close_session(self, session_id: str) -> Reply:
+    def _close_session(self, request: Request, session_id: str) -> Reply:
         if (session := self.sessions.get(session_id)) is None:
             return error(404, "Session not found")
         with self._lock:
@@ -448,26 +442,25 @@ class MockIBM:
                 self._runs[job.id] = self._worker.submit(self._run, job)
             run = self._runs[job.id]
         if not self.running_polls:
-            try:
-                run.result(timeout=PROMPT)
-            except TimeoutError:
-                return
+            wait([run], timeout=PROMPT)
         with self._lock:
             if job.state == "Running" and job.polls >= self.running_polls and run.done():
-                self._finish(job, "Failed" if job.reason and job.reason_code != 1305 else "Cancelled" if job.reason else "Completed")
+                self._finish(job, run.result())
 
-    def _run(self, job: Job) -> None:
-        """Executes the circuits, in the worker thread."""
+    def _run(self, job: Job) -> str:
+        """Executes the circuits, in the worker thread; returns the state that the job ends in."""
         try:
             charge = self.charge_of(job)
             job.runs += 1
             if job.cost is not None and job.cost < charge:
                 job.charge, job.reason, job.reason_code = float(job.cost), "Job exceeded its maximum execution time", 1305
-                return
+                return "Cancelled"
             job.result = job.content.run(self.devices[job.backend], job.seed, self.simulate == "noisy")
             job.charge = charge
         except Exception:  # whatever is wrong with a program, the service lives on and the job says why
             job.reason, job.reason_code = traceback.format_exc(), 9999
+            return "Failed"
+        return "Completed"
 
     def _finish(self, job: Job, state: str) -> None:
         job.state, job.finished = state, datetime.now(UTC)
@@ -478,22 +471,22 @@ def route(pattern: str) -> re.Pattern[str]:
 
 
 ROUTES = [
-    ("GET", route("/backends"), "_list_backends"),
-    ("GET", route("/backends/*/configuration"), "_configuration"),
-    ("GET", route("/backends/*/properties"), "_properties?"),
-    ("GET", route("/backends/*/status"), "_status"),
-    ("GET", route("/instances/usage"), "_usage"),
-    ("POST", route("/jobs"), "_post_job"),
-    ("GET", route("/jobs"), "_list_jobs?"),
-    ("GET", route("/jobs/*"), "_get_job?"),
-    ("DELETE", route("/jobs/*"), "_delete_job"),
-    ("GET", route("/jobs/*/results"), "_results"),
-    ("GET", route("/jobs/*/metrics"), "_metrics"),
-    ("PUT", route("/jobs/*/tags"), "_put_tags"),
-    ("POST", route("/jobs/*/cancel"), "_cancel"),
-    ("POST", route("/sessions"), "_post_session"),
-    ("GET", route("/sessions/*"), "_get_session"),
-    ("PATCH", route("/sessions/*"), "_patch_session"),
-    ("DELETE", route("/sessions/*/close"), "_close_session"),
+    ("GET", route("/backends"), MockIBM._list_backends),
+    ("GET", route("/backends/*/configuration"), MockIBM._configuration),
+    ("GET", route("/backends/*/properties"), MockIBM._properties),
+    ("GET", route("/backends/*/status"), MockIBM._status),
+    ("GET", route("/instances/usage"), MockIBM._usage),
+    ("POST", route("/jobs"), MockIBM._post_job),
+    ("GET", route("/jobs"), MockIBM._list_jobs),
+    ("GET", route("/jobs/*"), MockIBM._get_job),
+    ("DELETE", route("/jobs/*"), MockIBM._delete_job),
+    ("GET", route("/jobs/*/results"), MockIBM._results),
+    ("GET", route("/jobs/*/metrics"), MockIBM._metrics),
+    ("PUT", route("/jobs/*/tags"), MockIBM._put_tags),
+    ("POST", route("/jobs/*/cancel"), MockIBM._cancel),
+    ("POST", route("/sessions"), MockIBM._post_session),
+    ("GET", route("/sessions/*"), MockIBM._get_session),
+    ("PATCH", route("/sessions/*"), MockIBM._patch_session),
+    ("DELETE", route("/sessions/*/close"), MockIBM._close_session),
 ]
-"""Method, path and method of the mock; a question mark asks for the query."""
+"""Method, path, and what answers it, given the request and the free parts of the path."""

@@ -19,8 +19,9 @@ KINDS = {
     "fake": ("a snapshot of a real device, simulated by qiskit-aer", "qthreshold.backends.fake", "FakeBackend", "FakeTorino"),
     "synthetic": ("counts of a profile drawn from ideal decays", "qthreshold.backends.synthetic", "SyntheticBackend", "heron-133"),
     "provider": ("a backend of any other package, provider:MODULE:CALLABLE", "qthreshold.backends.provider", "ProviderBackend", ""),
+    "offline": ("a device of a profile whose circuits are run elsewhere", "qthreshold.backends.offline", "OfflineBackend", "heron-133"),
 }
-"""Backend kinds that run circuits: what they are, module, class, and the default after the colon."""
+"""Backend kinds that can be planned for: what they are, module, class, and the default after the colon."""
 
 _NEEDED = {"ibm": "NAME", "provider": "MODULE:CALLABLE"}  # after the colon, where there is no default
 

@@ -291,7 +291,7 @@ def noise_model(device: Device, noise: Noise) -> NoiseModel:
     """The same noise as an Aer noise model, gate by gate, for circuits in native gates."""
     model = NoiseModel(basis_gates=[*device.basis, *sorted(set(device.gate))])
     for q in range(device.n_qubits):
-        for name, ptm in (("sx", noise.sx[q]), ("x", noise.x[q])):
+        for name, ptm in zip(device.basis[1:], (noise.sx[q], noise.x[q]), strict=True):
             model.add_quantum_error(_error(ptm), name, [q], warnings=False)
         a, b = noise.p1_given_0[q], noise.p0_given_1[q]
         model.add_readout_error(ReadoutError([[1 - a, a], [b, 1 - b]]), [q], warnings=False)

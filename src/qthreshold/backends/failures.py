@@ -11,9 +11,11 @@ from typing import TypeVar
 
 from qthreshold.errors import AuthenticationError, BackendError, QThresholdError, QuotaError, TransientError
 
-__all__ = ["StalledError", "class_of", "explained", "quietly", "within"]
+__all__ = ["StalledError", "asking", "class_names", "class_of", "explained", "links", "quietly", "within"]
 
 T = TypeVar("T")
+
+_THREAD = "qthreshold-ask"
 
 _NETWORK = re.compile(
     r"Connect|Timeout|TimedOut|Network|Transport|Proxy|SSL|Retry|Unavailable|Gateway|gaierror|URLError|RemoteDisconnected|JSONDecode"
@@ -50,12 +52,17 @@ def within(seconds: float, ask: Callable[[], T]) -> T:
         except BaseException as error:  # whatever it is, it goes to the caller
             failure.append(error)
 
-    thread = threading.Thread(target=work, daemon=True)  # a read that hangs must not keep the program from ending
+    thread = threading.Thread(target=work, daemon=True, name=_THREAD)  # a read that hangs must not keep the program from ending
     thread.start()
     thread.join(seconds)
     if answer:
         return answer[0]
     raise failure[0] if failure else StalledError
+
+
+def asking() -> bool:
+    """Whether this runs inside a question that :func:`within` put."""
+    return threading.current_thread().name == _THREAD
 
 
 def class_of(error: BaseException) -> str:
@@ -75,7 +82,7 @@ def explained(error: BaseException, what: str, *, otherwise: type[BackendError],
     if isinstance(error, QThresholdError):
         return error
     said = f"{what} ({class_of(error)})"
-    codes, names = _codes(error), " ".join(_names(error))
+    codes, names = _codes(error), " ".join(class_names(error))
     if codes & {401, 403} or _ACCOUNT.search(names):
         return AuthenticationError(f"{said}: the account was not accepted; check it in the provider's own store or environment variables")
     if codes & {402, 429} or _QUOTA.search(names):
@@ -86,7 +93,7 @@ def explained(error: BaseException, what: str, *, otherwise: type[BackendError],
     return (refusal if refused and refusal is not None else otherwise)(said)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def links(error: BaseException | None) -> Iterator[BaseException]:
     """An exception and all that led to it."""
     seen: list[BaseException] = []
     while error is not None and not any(error is s for s in seen):
@@ -95,12 +102,12 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _names(error: BaseException) -> set[str]:
+def class_names(error: BaseException) -> set[str]:
     """Names of the classes of an exception and of all that led to it."""
-    return {cls.__name__ for e in _chain(error) for cls in type(e).__mro__ if cls is not PermissionError}
+    return {cls.__name__ for e in links(error) for cls in type(e).__mro__ if cls is not PermissionError}
 
 
 def _codes(error: BaseException) -> set[int]:
     """HTTP status codes that an exception carries, 400 and above."""
-    found = [getattr(holder, name, None) for e in _chain(error) for holder in (e, getattr(e, "response", None)) for name in ("status_code", "code")]
+    found = [getattr(holder, name, None) for e in links(error) for holder in (e, getattr(e, "response", None)) for name in ("status_code", "code")]
     return {c for c in found if isinstance(c, int) and 400 <= c < 600}

@@ -16,7 +16,6 @@ import json
 import logging
 import os
 import re
-import threading
 import time
 import urllib.parse
 import warnings
@@ -26,6 +25,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from qthreshold.backends.base import Sight
+from qthreshold.backends.failures import StalledError, asking, class_names, links, within
 from qthreshold.backends.noise import Truth
 from qthreshold.backends.target import device_from_target, obstacles
 from qthreshold.circuits.build import build_circuits
@@ -65,7 +65,7 @@ _STATES = {
     "INITIALIZING": "queued", "QUEUED": "queued", "RUNNING": "running", "DONE": "done", "COMPLETED": "done", "ERROR": "failed", "FAILED": "failed",
     "CANCELLED": "cancelled",
 }  # fmt: skip
-_TOO_LONG = "1305"  # the service's reason code for a job that exceeded its time
+_TOO_LONG = 1305  # the service's reason code for a job that exceeded its time
 _LOOKS_AT_QUEUE = 20.0  # seconds between two questions for the length of the queue
 
 
@@ -275,6 +275,7 @@ class IBMBackend:
         def ask() -> dict[str, list[str]]:
             found: dict[str, list[str]] = {}
             for job in reversed(self._service.jobs(limit=None, job_tags=[tag])):  # oldest first
+                self._jobs[job.job_id()] = job
                 for own in job.tags or []:
                     if own.startswith(f"{tag}-"):
                         found.setdefault(own, []).append(job.job_id())
@@ -292,7 +293,7 @@ class IBMBackend:
             if state is None:
                 raise BackendError(f"the IBM service says {word!r} of job {job_id}, which this version does not know")
             message = self._redacted(str(job.error_message() or "")) if state == "failed" else ""
-            if state == "failed" and _TOO_LONG in message:
+            if state == "failed" and (getattr(job, "_reason_code", None) == _TOO_LONG or "maximum execution time" in message):
                 state = "timed_out"
             return Sight(state=state, ahead=self._ahead() if state == "queued" else None, message=message)
 
@@ -386,9 +387,28 @@ class IBMBackend:
         service = self._module.QiskitRuntimeService(**{k: v for k, v in options.items() if v is not None})
         for client in getattr(service, "_api_clients", {}).values():
             session = getattr(client, "_session", None)
-            if session is not None and hasattr(session, "_timeout"):
-                session._timeout = (5.0, self._patience.read)  # the client waits for ever for an answer
+            if session is not None:
+                self._tame(session)
+            manager = getattr(getattr(session, "auth", None), "tm", None)
+            if manager is not None and getattr(manager, "access_token", None) is None:
+                manager.request_time = 0
+                manager.get_token()  # the client goes on without a token, and reports a list of devices that it could not get as an empty one
         return service
+
+    def _tame(self, session: Any) -> None:
+        """Two habits of the client: it waits for an answer for ever, and sends a job again that was answered with an error (5xx).
+
+        The first hangs; the second can make two jobs of one. A job is sent again by us, after asking for its tag.
+        """
+        if hasattr(session, "_timeout"):
+            session._timeout = (5.0, self._patience.read)
+        for adapter in getattr(session, "adapters", {}).values():
+            retry = getattr(adapter, "max_retries", None)
+            if retry is not None and retry.is_retry("POST", 500):
+                plain = importlib.import_module("urllib3.util.retry").Retry  # which repeats no POST
+                adapter.max_retries = plain(
+                    total=retry.total, connect=retry.connect, backoff_factor=retry.backoff_factor, status_forcelist=retry.status_forcelist
+                )
 
     @property
     def _live(self) -> Any:
@@ -451,19 +471,30 @@ class IBMBackend:
         return " ".join(lines[:1] + lines[-1:] if len(lines) > 1 else lines)[:300]
 
     def _ask(self, ask: Callable[[], T], seconds: float, *, sending: bool = False) -> T:
-        if threading.current_thread().name == _THREAD:  # already inside a question
+        if asking():  # already inside a question
             return ask()
         try:
             return _within(seconds, ask, self.name, sending=sending)
+        except AuthenticationError:
+            if not self._forget_tokens():
+                raise
+            return _within(seconds, ask, self.name, sending=sending)  # nothing that is not authorized was accepted
         finally:
-            self._unblock()
+            for manager in self._token_managers():
+                manager.request_time = 0  # after one failed request for a token the client would wait a minute before the next
 
-    def _unblock(self) -> None:
-        """After one failed request for an access token the client would wait a minute before the next."""
+    def _token_managers(self) -> Iterator[Any]:
         for client in getattr(self._opened, "_api_clients", {}).values():
             manager = getattr(getattr(getattr(client, "_session", None), "auth", None), "tm", None)
-            if manager is not None and getattr(manager, "request_time", None):
-                manager.request_time = 0
+            if manager is not None:
+                yield manager
+
+    def _forget_tokens(self) -> bool:
+        """Make the client ask for new access tokens: one that the service has revoked it would send again until it expires."""
+        known = [m for m in self._token_managers() if getattr(m, "access_token", None)]
+        for manager in known:
+            manager.expire_time = 0
+        return bool(known)
 
 
 def _run_executor(
@@ -528,9 +559,6 @@ def _counts(result: Any, plan: Plan, device: Device, ticket: Ticket, job_id: str
     return pack_outcomes(plan.id, device.n_qubits, circuit, rows, np.ones(len(rows), dtype=np.int64))
 
 
-_THREAD = "qthreshold-ask"
-
-
 def _within(seconds: float, ask: Callable[[], T], name: str, *, sending: bool = False) -> T:
     """The answer to a question to the service, or one line that says why there is none.
 
@@ -540,39 +568,28 @@ def _within(seconds: float, ask: Callable[[], T], name: str, *, sending: bool = 
         name: What it is about, for messages.
         sending: Whether it hands a job over, so that nobody knows what happened if it fails half-way.
     """
-    answer: list[T] = []
-    failure: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            answer.append(ask())
-        except BaseException as error:  # whatever it is, it is explained below
-            failure.append(error)
-
-    thread = threading.Thread(target=work, daemon=True, name=_THREAD)  # a read that hangs must not keep the program from ending
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the client: instances it looks at, keys it falls back to, Samplers to come
-        thread.start()
-        thread.join(seconds)
-    if answer:
-        return answer[0]
-    if not failure:
+    try:
+        return within(seconds, ask)
+    except StalledError:
         unsure = "; whether the job arrived is asked when the run is resumed" if sending else "; check the network, or try again later"
-        raise TransientError(f"the IBM service did not answer within {seconds:g} s about {name!r}{unsure}", under_way=sending)
-    raise _explained(failure[0], name) from None
+        raise TransientError(f"the IBM service did not answer within {seconds:g} s about {name!r}{unsure}", under_way=sending) from None
+    except BaseException as error:  # whatever it is, it is explained
+        raise _explained(error, name) from None
 
 
 def _explained(error: BaseException, name: str) -> BaseException:
     """What an exception of the client means to its user, without its text."""
     if isinstance(error, (QThresholdError, KeyboardInterrupt)):
         return error
-    kinds, chain = {cls.__name__ for cls in type(error).__mro__}, _chain(error)
+    kinds, chain = {cls.__name__ for cls in type(error).__mro__}, class_names(error)
     status = _status(error)
     if "AccountNotFoundError" in kinds:
         return AuthenticationError(_ACCOUNT)
+    if "JSONDecodeError" in kinds:  # the answer was cut off; what was asked may have been done
+        return TransientError("the IBM service's answer was cut off; try again later")
     if status is None and chain & _NETWORK:  # the client reports an unreachable service as a bad account
         return TransientError("the IBM service could not be reached; check the network and proxies, or try again later")
-    if kinds & {"IBMNotAuthorizedError", "InvalidAccountError"} or status in (401, 403):
+    if kinds & {"IBMNotAuthorizedError", "InvalidAccountError"} or status in (401, 403) or ("ApiException" in kinds and status == 400):
         return AuthenticationError(
             "IBM did not accept the account; check token and instance (QISKIT_IBM_TOKEN, QISKIT_IBM_INSTANCE, or the saved ones)"
         )
@@ -597,24 +614,10 @@ def _explained(error: BaseException, name: str) -> BaseException:
     return BackendError(f"the IBM service could not be asked about {name!r} ({type(error).__name__}); check the network, or try again later")
 
 
-def _links(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and all that led to it."""
-    seen: list[BaseException] = []
-    while error is not None and error not in seen:
-        seen.append(error)
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _chain(error: BaseException | None) -> set[str]:
-    """Names of the classes of an exception and of all that led to it."""
-    return {cls.__name__ for link in _links(error) for cls in type(link).__mro__}
-
-
 def _status(error: BaseException) -> int | None:
     """HTTP status behind an exception; 0 where a request failed without one; None where none was made."""
     found: int | None = None
-    for link in _links(error):
+    for link in links(error):
         response = getattr(link, "response", None)
         code = getattr(link, "status_code", None) or getattr(response, "status_code", None)
         if isinstance(code, int) and code > 0:

@@ -19,7 +19,7 @@ from qthreshold.circuits.basis import spelling
 from qthreshold.device import ONE_QUBIT_BASIS, Device
 from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, circuit_name
 
-__all__ = ["build_circuit", "build_circuits", "native_gate", "unit_opcodes"]
+__all__ = ["Instructions", "build_circuit", "build_circuits", "native_gate", "unit_opcodes"]
 
 _ONE = spelling(ONE_QUBIT_BASIS).letters
 _TWO: dict[str, Gate] = {"cz": CZGate(), "cx": CXGate(), "ecr": ECRGate(), "rzz": RZZGate(pi / 2), "rxx": RXXGate(pi / 2)}
@@ -103,7 +103,7 @@ def _spelled(words: native.Words, basis: tuple[str, ...], n_qubits: int) -> nati
     return native.Words.of([spelled.word(words[i], n_qubits) for i in range(len(words))])
 
 
-class _Instructions:
+class Instructions:
     """Ready-made instructions of every qubit and pair of a register."""
 
     def __init__(self, device: Device) -> None:
@@ -114,12 +114,14 @@ class _Instructions:
         self.two: dict[int, list[CircuitInstruction]] = {}
 
     def of_qubit(self, qubit: int) -> list[CircuitInstruction]:
+        """By opcode of a one-qubit unit."""
         if qubit not in self.one:
             at = (self.template.qubits[qubit],)
             self.one[qubit] = [CircuitInstruction(g, at, ()) for g in (*self.letters, Barrier(1))]
         return self.one[qubit]
 
     def of_edge(self, edge: int) -> list[CircuitInstruction]:
+        """By opcode of a pair's unit."""
         if edge not in self.two:
             a, b = self.device.direction[edge].tolist()
             pair = (self.template.qubits[a], self.template.qubits[b])
@@ -139,7 +141,7 @@ def build_circuits(plan: Plan, device: Device, circuits: Iterable[int] | None = 
     Yields:
         Circuits as wide as the device; classical bit q holds qubit q; only targets are measured.
     """
-    ready = _Instructions(device)
+    ready = Instructions(device)
     first = np.searchsorted(plan.unit_circuit, np.arange(plan.n_circuits + 1))
     for c in range(plan.n_circuits) if circuits is None else circuits:
         circuit = ready.template.copy_empty_like(circuit_name(plan, c))

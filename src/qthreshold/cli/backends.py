@@ -36,6 +36,7 @@ def list_(json: Json = False) -> None:
         show("Snapshots of real devices, simulated: fake:FakeTorino and others (pip install 'qthreshold[ibm]').")
         show("Real devices: ibm:NAME or ibm:least-busy with an IBM account; 'qthreshold doctor --backend SPEC' checks the way there.")
         show("Any other Qiskit BackendV2: provider:MODULE:CALLABLE?key=value, or provider:NAME, the entry point of an installed package.")
+        show("On a control stack of your own: offline:PROFILE; its circuits leave and its counts come back as files (circuits/README.md).")
 
 
 @app.command("show")

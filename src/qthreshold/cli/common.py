@@ -32,6 +32,7 @@ __all__ = [
     "Workers",
     "Yes",
     "consent",
+    "counted",
     "guarded",
     "parse_criteria",
     "parse_day",
@@ -208,6 +209,11 @@ def parse_rules(text: str | None, directory: Path | None = None) -> list[str] | 
     if not found:
         raise InputError(f"--rules {text!r} names no rule. Known: {', '.join(rule_ids(directory))}")
     return found
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: ``1 circuit``, ``1,200 circuits``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def show(content: "RenderableType | str") -> None:

@@ -73,7 +73,8 @@ def plan(
             show(f"plan {forecast.plan_id[:12]}: {forecast.qubits} qubits, {forecast.pairs} pairs; {forecast.line()}.")
             if forecast.jobs:
                 show(job_table(forecast))
-            show(f"Next: qthreshold submit {directory}")
+            offline = workflow.is_offline(made)
+            show(f"Next: qthreshold {'circuits export' if offline else 'submit'} {directory}")
 
 
 def _open(directory: Path):  # type: ignore[no-untyped-def]
