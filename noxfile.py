@@ -35,4 +35,4 @@ def lower_bounds(session: nox.Session) -> None:
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     lowest = [re.sub(r"^([\w\[\]-]+)>=([\w.]+).*", r"\1==\2.*", r) for r in project["dependencies"]]
     session.install(".", *TEST, "stim>=1.13", *lowest)
-    session.run("pytest", "tests", "-x", *session.posargs)
+    session.run("pytest", *(session.posargs or ["tests"]))
