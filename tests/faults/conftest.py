@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from mock_ibm import MockIBM
+from mock_ibm.tally import survived
 from mock_ibm.zygote import Zygote
 from qthreshold.store import RunDirectory
 
@@ -28,13 +29,12 @@ circuits = 12
 PATIENCE = "first=0.05,longest=0.1,tries=3,pause=0.05,settle=0.1,read=1.5,post=3"
 DEVICE = "FakeManilaV2"
 
-survived = Counter()
-
 
 def pytest_terminal_summary(terminalreporter):
     if survived:
-        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(survived.items()))
-        terminalreporter.write_line(f"faults injected and survived: {survived.total()} ({kinds})")
+        for kind, n in sorted(survived.items()):
+            terminalreporter.write_line(f"  {n:4} x {kind}")
+        terminalreporter.write_line(f"faults injected and survived: {survived.total()}, kills among them: {survived['kill -9']}")
 
 
 @pytest.fixture(scope="session")

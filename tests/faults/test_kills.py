@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from faults.conftest import survived
 from mock_ibm import faults
+from mock_ibm.tally import survived
 
 RUNS, KILLS = 10, 5
 """Runs that are killed, and how often each: 50 kills."""
