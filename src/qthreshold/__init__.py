@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from qthreshold.device import Device
     from qthreshold.errors import BackendError, InputError, QThresholdError, StoreError
     from qthreshold.identity import Interval
+    from qthreshold.jobs import Consent
     from qthreshold.verdict import Verdict
     from qthreshold.workflow import RunResult, run
 
-__all__ = ["BackendError", "Device", "InputError", "Interval", "QThresholdError", "RunResult", "StoreError", "Verdict", "judge", "run"]
+__all__ = ["BackendError", "Consent", "Device", "InputError", "Interval", "QThresholdError", "RunResult", "StoreError", "Verdict", "judge", "run"]
 __version__ = "0.1.0"
 
 _HOME = {
     "BackendError": "errors",
+    "Consent": "jobs",
     "Device": "device",
     "InputError": "errors",
     "Interval": "identity",

@@ -107,6 +107,7 @@ class Campaign:
         device: Its device, as it was planned.
         tickets: One per job.
         tag: The run's own tag, part of every job's.
+        before_sending: Called once before the first job of a submission, to keep the device's calibration as it is then.
         store: Writes the counts of a ticket.
         watch: Told about progress.
         patience: How long to wait.
@@ -118,6 +119,7 @@ class Campaign:
     device: Device
     tickets: Sequence[Ticket]
     tag: str
+    before_sending: Callable[[], None]
     store: Callable[[Ticket, Counts], None]
     watch: Watcher
     patience: Patience
@@ -155,6 +157,7 @@ class Campaign:
                 "nothing was sent, plan a new run"
             )
         self._agree(todo, consent)
+        self.before_sending()
         if self.backend.preflight:
             self._preflight()
         self.watch.stage("submit", len(todo))

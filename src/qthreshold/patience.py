@@ -48,7 +48,7 @@ class Patience:
                 number = -1.0
             if name not in cls.__dataclass_fields__ or number < 0:
                 raise InputError(f"QTHRESHOLD_PATIENCE: {part!r} is not NAME=SECONDS. Known: {', '.join(cls.__dataclass_fields__)}")
-            stated[name] = int(number) if name == "tries" else number
+            stated[name] = max(1, int(number)) if name == "tries" else number
         found = replace(cls(), **stated)  # type: ignore[arg-type]
         found = replace(found, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
         return replace(found, first=min(found.first, found.longest))

@@ -540,7 +540,6 @@ def submit(
             return
         tickets = _made_tickets(directory, header, device, plan)
         if is_provider(backend):
-            _note_calibration(directory, backend)
             campaign = _campaign(directory, header, device, plan, backend, tickets, watch, patience)
             campaign.submit(consent or Consent(), retry=retry, resubmit=resubmit)
         _took(directory, "submit", started, add=is_provider(backend))
@@ -611,8 +610,8 @@ def _campaign(
         _write(directory, _counts_name(ticket), counts)
 
     return Campaign(
-        directory=directory, backend=backend, plan=plan, device=device, tickets=tickets, tag=header["tag"], store=store, watch=watch,
-        patience=patience or Patience.usual(),
+        directory=directory, backend=backend, plan=plan, device=device, tickets=tickets, tag=header["tag"], watch=watch, store=store,
+        before_sending=functools.partial(_note_calibration, directory, backend), patience=patience or Patience.usual(),
     )  # fmt: skip
 
 
@@ -674,7 +673,7 @@ def run_preflight(backend: Backend, consent: Consent, say: Callable[[str], None]
         directory = RunDirectory(Path(folder))
         campaign = Campaign(
             directory=directory, backend=backend, plan=preflight_plan(device), device=device, tickets=(), tag=f"qth-{secrets.token_hex(6)}",
-            store=lambda *_: None, watch=SILENT, patience=patience or Patience.usual(),
+            before_sending=lambda: None, store=lambda *_: None, watch=SILENT, patience=patience or Patience.usual(),
         )  # fmt: skip
         return campaign.preflight_alone(consent, say)
 

@@ -19,7 +19,7 @@ from qthreshold.errors import InputError
 from qthreshold.fits import make_fits
 from qthreshold.metrics import make_metrics
 from qthreshold.plan import ONE_QUBIT, TWO_QUBIT, seed_rng
-from qthreshold.ticket import make_tickets
+from qthreshold.ticket import layer_tickets
 from qthreshold.workflow import load_recipe
 from reference.devices import small_plan
 
@@ -134,7 +134,7 @@ def test_every_snapshot_opens_with_physical_channels(name):
 
 
 def counts_of(backend, plan):
-    return add_counts(backend.collect(plan, t, lambda n: None) for t in make_tickets(plan, backend.spec))
+    return add_counts(backend.collect(plan, t, lambda n: None) for t in layer_tickets(plan, backend.spec))
 
 
 def test_the_mean_of_small_runs_covers_the_true_mean():

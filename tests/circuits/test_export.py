@@ -9,7 +9,7 @@ from qiskit.quantum_info import Operator
 
 from qthreshold.circuits.build import build_circuit, build_circuits
 from qthreshold.circuits.export import qasm3_texts, qpy_bytes
-from qthreshold.device import NATIVE_GATES
+from qthreshold.device import BASES, DIAGONAL_GATES, NATIVE_GATES
 from qthreshold.plan import circuit_name
 from reference.devices import line_device, small_plan, small_recipe
 
@@ -43,6 +43,20 @@ def test_text_is_what_the_exporter_writes_and_loads_as_the_same_circuit(gate, pr
             circuit.remove_final_measurements()
         assert Operator(loaded).equiv(Operator(built))
         assert gate not in ("cz", "cx") or loaded == built
+
+
+@pytest.mark.parametrize("basis", BASES, ids="+".join)
+def test_circuits_in_other_bases_load_as_the_same_circuits(basis):
+    gate = sorted(DIAGONAL_GATES if basis == ("r",) else NATIVE_GATES)[BASES.index(basis) % 2]
+    device = line_device(gate, 3, basis=basis)
+    plan = small_plan(device, small_recipe(lengths=[0, 1]))
+    chosen = [0, int(np.flatnonzero(plan.circuit_experiment == 1)[-1]), plan.n_circuits - 1]
+    for c, text in zip(chosen, qasm3_texts(plan, device, chosen), strict=True):
+        built, loaded = build_circuit(plan, device, c), qasm3.loads(text)
+        assert instructions(loaded) == instructions(built)
+        for circuit in (built, loaded):
+            circuit.remove_final_measurements()
+        assert Operator(loaded).equiv(Operator(built))
 
 
 def test_devices_of_several_gates_and_selections_are_written():

@@ -1,7 +1,10 @@
 """Each fault of the service or the network: what the user sees, what is on the disk, and that the run ends as without it."""
 
+import contextlib
 import os
+import pty
 import shutil
+import subprocess
 import time
 from dataclasses import dataclass, field
 
@@ -9,6 +12,7 @@ import pytest
 
 from faults.conftest import LIMITS, RECIPE, summary_of
 from mock_ibm import faults
+from reference.commands import command, plain_environment
 
 IMPATIENT = {"QTHRESHOLD_PATIENCE": "first=0.05,longest=0.1,tries=1,pause=0.05,settle=0.1,read=1.5,post=3"}
 
@@ -94,6 +98,17 @@ CASES = [
 ]
 
 
+LEAVES = {
+    "401 on submit for ever": "refused", "403 on submit for ever": "refused", "400 on submit": "refused", "413 on submit": "refused",
+    "429 on submit for ever": "refused", "500 on submit for ever": "absent", "connections dropped for ever": "absent",
+    "submit stalls, job accepted": "intent", "submit stalls, job not accepted": "intent", "usage cannot be asked before a submit": "refused",
+    "no batch can be opened": "refused", "no devices are listed": "", "500 on looks for ever": "charged", "401 on looks for ever": "charged",
+    "404 on a look": "submitted", "results are cut off for ever": "charged", "results are empty for ever": "charged", "a job fails": "charged",
+    "a job is cancelled by the provider": "charged", "a job takes too long": "charged", "all jobs fail": "charged",
+}  # fmt: skip
+"""The last event in the journal after a command that a fault has stopped."""
+
+
 @pytest.mark.parametrize("case", [pytest.param(c, id=c.name, marks=() if c.fast else pytest.mark.faults) for c in CASES])
 def test_a_fault_is_explained_and_the_run_ends_as_without_it(case, bench, reference):
     b = bench()
@@ -109,6 +124,8 @@ def test_a_fault_is_explained_and_the_run_ends_as_without_it(case, bench, refere
     assert b.mock.injected >= 1
     assert first.code == case.code, first
     assert case.says in first.err, first.err
+    left = b.events()[-1]["event"] if b.events() else ""
+    assert left == (LEAVES[case.name] if case.code else "submitted" if case.on == "submit" else "charged"), b.events()[-3:]
     if case.code:
         assert first.err.count("qthreshold: ") == 1
     b.mock.clear_faults()
@@ -317,3 +334,87 @@ def test_the_older_sampler_and_job_mode_run_the_same_circuits(options, bench, re
     assert {job.program for job in b.mock.jobs} == {"sampler" if "legacy" in options else "executor"}
     assert all(job.runs == 1 for job in b.mock.jobs)
     assert len(b.counts()) == len(reference)
+
+
+@pytest.mark.faults
+def test_an_instance_without_time_gets_nothing(bench):
+    b = bench(usage_limit=0.0)
+    answer = b.submit()
+    assert answer.code == 4
+    assert "the instance has no device time left; nothing was sent" in answer.err
+    assert not b.mock.jobs
+    assert b.qthreshold("doctor", "-b", "ibm:ibm_mock").code == 4
+
+
+@pytest.mark.faults
+def test_results_outlive_the_device(bench, reference):
+    b = bench()
+    assert b.submit().code == 0
+    b.mock.inject("GET /backends/*/configuration", faults.status(404), times=None)
+    b.mock.inject("GET /backends/*/properties", faults.status(404), times=None)
+    b.mock.inject("GET /backends/*/status", faults.status(404), times=None)
+    answer = b.qthreshold("resume", b.run, "-q")
+    assert answer.code == 0, answer.err
+    b.settle(reference)
+
+
+@pytest.mark.faults
+def test_the_least_busy_device_is_named_in_the_run(bench):
+    b = bench()
+    assert b.qthreshold("plan", "other", "-b", "ibm:least-busy", "-r", "quick").code == 0
+    assert '"backend": "ibm:ibm_mock"' in (b.home / "other/run.json").read_text()
+
+
+@pytest.mark.faults
+def test_error_suppression_is_off_unless_the_recipe_turns_it_on(bench, reference):
+    b = bench()
+    assert b.submit().code == 0
+    assert b.collect().code == 0
+    for job in b.mock.jobs:
+        assert job.options["dynamical_decoupling"]["enable"] is False
+        assert (job.options["twirling"]["enable_gates"], job.options["twirling"]["enable_measure"]) == (False, False)
+        assert job.options["executor"]["rep_delay"] == pytest.approx(250e-6)
+    b.settle(reference)
+    (b.home / "on.toml").write_text(RECIPE + 'execution = { dynamical_decoupling = "XY4", measure_twirling = true, repetition_delay = 3e-4 }\n')
+    sent = len(b.mock.jobs)
+    answer = b.qthreshold("run", "-b", "ibm:ibm_mock", "-r", "on.toml", "-o", "on", "--max-qpu-seconds", 100, "--json")
+    assert answer.code == 0, answer.err
+    for job in b.mock.jobs[sent:]:
+        assert job.options["dynamical_decoupling"]["sequence_type"] == "XY4"
+        assert (job.options["twirling"]["enable_gates"], job.options["twirling"]["enable_measure"]) == (False, True)
+        assert job.options["executor"]["rep_delay"] == pytest.approx(3e-4)
+
+
+def ask(b, reply, *args):
+    """Run a command on a terminal and answer its question; returns exit code and what the terminal showed."""
+    here, there = pty.openpty()
+    env = plain_environment() | b.env | {"TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(command(*args), stdin=there, stdout=there, stderr=there, env=env, cwd=b.home, start_new_session=True)
+    os.close(there)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while chunk := os.read(here, 4096):
+            shown += chunk
+            if shown.count(b"Submit?") and reply:
+                os.write(here, reply)
+                reply = b""
+    os.close(here)
+    return process.wait(60), shown.decode()
+
+
+@pytest.mark.faults
+def test_a_person_at_a_terminal_is_asked(bench):
+    b = bench()
+    code, shown = ask(b, b"n\n", "submit", b.run)
+    assert code == 2
+    assert "7 jobs on ibm_mock, about" in shown
+    assert "(without a cap). Submit?" in shown
+    assert "nothing was sent" in shown
+    assert not b.mock.jobs
+    code, shown = ask(b, b"y\n", "submit", b.run, "--max-qpu-seconds", "90")
+    assert code == 0, shown
+    assert "(at most 90 s in all). Submit?" in shown
+    assert len(b.mock.jobs) == 7
+    code, shown = ask(b, b"", "run", "-b", "ibm:ibm_mock", "-r", "quick", "-o", "r", "--yes")
+    assert code == 0, shown
+    assert "Submit?" not in shown

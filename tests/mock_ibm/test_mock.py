@@ -251,6 +251,7 @@ def test_failing_reads(mock, service, backend):
     job = submit(backend)
     mock.inject("GET /jobs/*", faults.drop())
     mock.inject("GET /jobs/*", faults.status(500))
+    job.wait_for_final_state(timeout=60)
     assert job.status() == "DONE"
     mock.inject("GET /jobs/*/metrics", faults.status(429))
     with pytest.raises(IBMRuntimeError, match="429"):

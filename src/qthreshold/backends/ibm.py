@@ -245,11 +245,15 @@ class IBMBackend:
     def obstacles(self, plan: Plan, device: Device) -> list[str]:
         """Why the device, as it is now, cannot run the plan."""
 
-        def ask() -> tuple[Any, Any]:
+        def ask() -> tuple[Any, Any, bool]:
             self._live.refresh()
-            return self._live.status(), self._live.target
+            return self._live.status(), self._live.target, bool(self._service.usage().get("usage_limit_reached"))
 
-        status, target = self._ask(ask, 2 * self._patience.read)
+        status, target, used_up = self._ask(ask, 2 * self._patience.read)
+        if used_up:  # the service takes jobs all the same, and leaves them in the queue
+            raise QuotaError(
+                "the instance has no device time left; nothing was sent. Choose another (ibm:NAME?instance=CRN), or wait"
+            )
         if not status.operational:
             return [f"the device is offline ({status.status_msg or 'no reason given'})"]
         return obstacles(target, plan, device)

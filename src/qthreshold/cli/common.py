@@ -131,12 +131,19 @@ def _under_way(directory: Path) -> bool:
         return False
 
 
-def consent(cap: float | None, yes: bool) -> Any:
-    """What the user agrees to on the command line; a question on the terminal, where there is one."""
+def consent(cap: float | None, yes: bool, progress: "Progress | None" = None) -> Any:
+    """What the user agrees to on the command line; a question on the terminal, where there is one.
+
+    Args:
+        cap: As stated.
+        yes: Do not ask.
+        progress: What is shown meanwhile; it makes room for the question.
+    """
     from qthreshold.jobs import Consent
 
     def ask(question: str) -> bool:
-        return typer.confirm(question, err=True)
+        with progress.paused() if progress is not None else contextlib.nullcontext():
+            return typer.confirm(question, err=True)
 
     return Consent(cap=cap, yes=yes, ask=ask if sys.stdin.isatty() and sys.stderr.isatty() else None)
 
@@ -253,6 +260,17 @@ class Progress:
     def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Without the bar, for a question."""
+        if self._bar is not None:
+            self._bar.stop()
+        try:
+            yield
+        finally:
+            if self._bar is not None:
+                self._bar.start()
 
     def say(self, text: str) -> None:
         """One line."""

@@ -140,6 +140,6 @@ def run(
             result = workflow.run(
                 backend, recipe, out=out, seed=seed, confidence=confidence, rules=parse_rules(rules, rules_dir), as_of=parse_day(as_of),
                 rules_dir=rules_dir, criteria=parse_criteria(criteria), workers=workers, watch=progress, planned=planned, prices=price,
-                consent=consent(cap, yes), patience=Patience.usual(longest=poll, give_up=wait),
+                consent=consent(cap, yes, progress), patience=Patience.usual(longest=poll, give_up=wait),
             )  # fmt: skip
         show_result(result, json, quiet)

@@ -113,7 +113,7 @@ def submit(
             _nothing_to_run(directory, quiet)
             return
         with Progress(not (quiet or no_progress)) as progress, open_backend(workflow.read_header(run)["backend"]) as backend:
-            workflow.submit(run, backend, consent=consent(cap, yes), retry=retry, resubmit=resubmit, watch=progress)
+            workflow.submit(run, backend, consent=consent(cap, yes, progress), retry=retry, resubmit=resubmit, watch=progress)
         if not quiet:
             show(f"{len(run.names('tickets'))} tickets submitted. Next: qthreshold collect {directory}")
 
@@ -222,7 +222,7 @@ def resume(
         run = _open(directory)
         with reported_in_part(json, quiet), Progress(not (quiet or no_progress)) as progress:
             result = workflow.resume(
-                run, workers=workers, watch=progress, consent=consent(cap, yes), retry=retry, resubmit=resubmit,
+                run, workers=workers, watch=progress, consent=consent(cap, yes, progress), retry=retry, resubmit=resubmit,
                 patience=Patience.usual(longest=poll, give_up=wait),
             )  # fmt: skip
         show_result(result, json, quiet)
