@@ -34,5 +34,5 @@ def lower_bounds(session: nox.Session) -> None:
     """The lowest version of every direct dependency."""
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     lowest = [re.sub(r"^([\w\[\]-]+)>=([\w.]+).*", r"\1==\2.*", r) for r in project["dependencies"]]
-    session.install(".", *TEST, "stim>=1.13", *lowest)
+    session.install(".", *TEST, "qiskit-qasm3-import>=0.6", "stim>=1.13", *lowest)
     session.run("pytest", *(session.posargs or ["tests"]))

@@ -224,6 +224,7 @@ def test_a_simulator_of_any_number_of_qubits_takes_as_many_as_are_asked_for():
      ("FakeTorino", 133, 150, "cz")],
 )  # fmt: skip
 def test_snapshots_of_ibm_describe_themselves(fake, qubits, pairs, gates):
+    pytest.importorskip("qiskit_ibm_runtime")
     with open_backend(f"{FAKES}:{fake}") as backend:
         assert (backend.device.n_qubits, len(backend.device.edges), backend.device.two_qubit_gate) == (qubits, pairs, gates)
         assert backend.paid is False
@@ -303,6 +304,7 @@ def test_a_backend_without_number_of_qubits_coupling_map_or_properties_runs(smal
     "spec", [f"{GENERIC}?num_qubits=3&seed=3", "provider:qiskit_aer:AerSimulator#qubits=3", f"{FAKES}:FakeManilaV2", f"{FAKES}:FakeArmonkV2"]
 )
 def test_a_small_run_on_a_simulator(spec, small, tmp_path):
+    pytest.importorskip(spec.split(":")[1])
     result = workflow.run(spec, small, out=tmp_path / "run")
     assert result.missing == ()
     assert result.header["backend"] == spec
@@ -496,8 +498,8 @@ def test_backends_and_judge_know_providers():
     assert "provider:MODULE:CALLABLE" in cli("backends", "list").stdout
     shown = json.loads(cli("backends", "show", f"{GENERIC}?num_qubits=4&seed=3", "--json").stdout)
     assert (shown["n_qubits"], shown["usable_edges"]) == (4, 6)
-    judged = json.loads(cli("judge", "--device", f"{FAKES}:FakeManilaV2", "--json").stdout)
-    assert judged["device"]["source"] == f"{FAKES}:FakeManilaV2"
+    judged = json.loads(cli("judge", "--device", f"{GENERIC}?num_qubits=4&seed=3", "--json").stdout)
+    assert judged["device"]["source"] == f"{GENERIC}?num_qubits=4&seed=3"
 
 
 def test_default_directories_are_named_after_the_callable():
