@@ -11,32 +11,37 @@ import pytest
 from mock_ibm import faults
 from mock_ibm.tally import survived
 
-RUNS, KILLS = 10, 5
-"""Runs that are killed, and how often each: 50 kills."""
+ROUNDS, KILLS = 10, 5
+"""Rounds, and kills in each: 50 kills."""
 
 
-@pytest.mark.parametrize("number", [pytest.param(i, marks=() if i == 0 else pytest.mark.faults) for i in range(RUNS)])
+@pytest.mark.parametrize("number", [pytest.param(i, marks=() if i == 0 else pytest.mark.faults) for i in range(ROUNDS)])
 def test_a_run_killed_at_random_moments_loses_and_repeats_nothing(number, bench, reference):
     rng = random.Random(f"kill {number}")
-    b = bench(queue_polls=rng.choice([0, 1, 2]))
     kills = 0
     while kills < KILLS:
-        command = rng.choice(["submit", "collect"])
-        cap = ["--max-qpu-seconds", 100] if command == "submit" else []
-        before = len(b.mock.requests)
-        pid = b.zygote.start(command, b.run, *cap, out=b.home / "killed", env=b.env, cwd=b.home)
-        # after a random number of requests, and a random part of what happens between two
-        wanted, pause = before + rng.randrange(0, 30), rng.choice([0.0, rng.uniform(0, 0.02), rng.uniform(0, 0.1)])
-        while len(b.mock.requests) < wanted and not b.zygote.ended(pid):
-            time.sleep(0.0005)
-        time.sleep(pause)
-        with contextlib.suppress(ProcessLookupError):  # it had ended
-            os.kill(pid, signal.SIGKILL)
-        kills += b.zygote.wait(pid) == -signal.SIGKILL
+        b = bench(queue_polls=rng.choice([0, 1, 2]))
+        while kills < KILLS and len(b.counts()) < len(reference):
+            kills += killed(b, rng.choice(["submit", "collect"]), rng)
+        assert b.submit().code == 0
+        assert b.collect().code == 0
+        b.settle(reference)
     survived["kill -9"] += kills
-    assert b.submit().code == 0
-    assert b.collect().code == 0
-    b.settle(reference)
+
+
+def killed(b, command, rng):
+    """Start a command and kill it at a random moment; whether it was still running then."""
+    cap = ["--max-qpu-seconds", 100] if command == "submit" else []
+    before = len(b.mock.requests)
+    pid = b.zygote.start(command, b.run, *cap, out=b.home / "killed", env=b.env, cwd=b.home)
+    # after a random number of requests, and a random part of what happens between two
+    wanted, pause = before + rng.randrange(0, 30), rng.choice([0.0, rng.uniform(0, 0.02), rng.uniform(0, 0.1)])
+    while len(b.mock.requests) < wanted and not b.zygote.ended(pid):
+        time.sleep(0.0005)
+    time.sleep(pause)
+    with contextlib.suppress(ProcessLookupError):  # it had ended
+        os.kill(pid, signal.SIGKILL)
+    return b.zygote.wait(pid) == -signal.SIGKILL
 
 
 @pytest.mark.faults

@@ -251,9 +251,7 @@ class IBMBackend:
 
         status, target, used_up = self._ask(ask, 2 * self._patience.read)
         if used_up:  # the service takes jobs all the same, and leaves them in the queue
-            raise QuotaError(
-                "the instance has no device time left; nothing was sent. Choose another (ibm:NAME?instance=CRN), or wait"
-            )
+            raise QuotaError("the instance has no device time left; nothing was sent. Choose another (ibm:NAME?instance=CRN), or wait")
         if not status.operational:
             return [f"the device is offline ({status.status_msg or 'no reason given'})"]
         return obstacles(target, plan, device)

@@ -1,14 +1,28 @@
 """Graph questions about coupling maps: layers of simultaneous targets, components, matchings."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import rustworkx as rx
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["color_layers", "largest_components", "random_matchings"]
+__all__ = ["color_layers", "largest_components", "random_matchings", "sparse_table"]
 
 Ints = npt.NDArray[np.int64]
+
+
+def sparse_table(values: npt.NDArray[Any], rows: Ints, columns: Ints, size: int) -> csr_array:
+    """A square sparse table ``(size, size)`` with indices that the graph functions of every scipy take: before 1.17 these have 32 bits.
+
+    Args:
+        values: ``(V,)``; those at the same place add.
+        rows: ``(V,)``.
+        columns: ``(V,)``.
+        size: Number of nodes.
+    """
+    return coo_array((values, (rows.astype(np.int32), columns.astype(np.int32))), shape=(size, size)).tocsr()
 
 
 def color_layers(targets: Ints, edges: Ints, n_qubits: int, spacing: int) -> Ints:
@@ -122,8 +136,8 @@ def largest_components(n_nodes: int, edges: Ints, node_up: npt.NDArray[np.bool_]
     alive = edge_up & node_up[:, edges[:, 0]] & node_up[:, edges[:, 1]]
     draw, edge = np.nonzero(alive)
     rows, cols = draw * n_nodes + edges[edge, 0], draw * n_nodes + edges[edge, 1]
-    graph = coo_array((np.ones(rows.size, dtype=np.int8), (rows, cols)), shape=(draws * n_nodes, draws * n_nodes))
-    _, label = connected_components(graph.tocsr(), directed=False)
+    graph = sparse_table(np.ones(rows.size, dtype=np.int8), rows, cols, draws * n_nodes)
+    _, label = connected_components(graph, directed=False)
     label = label.reshape(draws, n_nodes)
     size = np.bincount(label[node_up], minlength=int(label.max(initial=0)) + 1)
     per_node = np.where(node_up, size[label], 0)

@@ -5,9 +5,9 @@ The proof of the forest bound is in :mod:`.frontier`.
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
+from qthreshold.numerics.graphs import sparse_table
 from qthreshold.numerics.register_graph import Table, is_two_sided, pair_range
 
 __all__ = ["forest_bounds", "star_bounds"]
@@ -31,9 +31,8 @@ def forest_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools) -> Real:
     order = np.lexsort((weight, draw))
     draw, pair, weight = draw[order], pair[order], weight[order]
     a, b = draw * n_nodes + edges[pair, 0], draw * n_nodes + edges[pair, 1]
-    shape = (draws * n_nodes, draws * n_nodes)
     # Ranks instead of errors: they are never 0, which sparse graphs take for no pair, and they break ties by one total order.
-    graph = coo_array((np.arange(1.0, draw.size + 1), (a, b)), shape=shape).tocsr()
+    graph = sparse_table(np.arange(1.0, draw.size + 1), a, b, draws * n_nodes)
     tree = np.zeros(draw.size, dtype=bool)
     tree[minimum_spanning_tree(graph).data.astype(np.int64) - 1] = True
     _, label = connected_components(graph, directed=False)

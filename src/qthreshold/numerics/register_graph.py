@@ -6,8 +6,9 @@ from typing import Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import rustworkx as rx
-from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+
+from qthreshold.numerics.graphs import sparse_table
 
 __all__ = [
     "ROUNDING",
@@ -63,8 +64,8 @@ class Graph:
 
 def components_of(n_nodes: int, edges: Ints, error: Real) -> list[Graph]:
     """Components with at least one pair."""
-    graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(n_nodes, n_nodes))
-    count, label = connected_components(graph.tocsr(), directed=False) if n_nodes else (0, np.zeros(0, dtype=np.int64))
+    graph = sparse_table(np.ones(len(edges)), edges[:, 0], edges[:, 1], n_nodes)
+    count, label = connected_components(graph, directed=False) if n_nodes else (0, np.zeros(0, dtype=np.int64))
     found = []
     for part in range(count):
         nodes = np.flatnonzero(label == part)

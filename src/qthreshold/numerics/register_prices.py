@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from qthreshold.numerics.graphs import sparse_table
 from qthreshold.numerics.register_graph import Graph, components_of, graph_of, is_two_sided, pair_range, weights_of
 from qthreshold.numerics.register_program import Step, best_program, orders_of
 from qthreshold.numerics.register_search import searched
@@ -103,8 +104,8 @@ def cut_regions(graph: Graph, pieces: list[Ints]) -> list[_Region]:
     held = np.zeros(graph.n, dtype=bool)
     held[graph.edges[~whole]] = True
     kept = np.flatnonzero(whole)
-    table = coo_array((np.ones(kept.size), (graph.edges[kept, 0], graph.edges[kept, 1])), shape=(graph.n, graph.n))
-    count, label = connected_components(table.tocsr(), directed=False)
+    table = sparse_table(np.ones(kept.size), graph.edges[kept, 0], graph.edges[kept, 1], graph.n)
+    count, label = connected_components(table, directed=False)
     regions = []
     for part in range(count):
         nodes = np.flatnonzero(label == part)

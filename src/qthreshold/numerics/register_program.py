@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order, shortest_path
 
+from qthreshold.numerics.graphs import sparse_table
 from qthreshold.numerics.register_graph import Graph, better_of, is_two_sided, means_of, pair_range, reaches
 
 __all__ = ["ENTRIES", "Step", "best_program", "entries_of", "orders_of", "priced_registers", "told_apart"]
@@ -115,7 +115,7 @@ def orders_of(graph: Graph) -> list[tuple[float, int, list[int]]]:
         Effort, width and order, most promising first.
     """
     near = [row[row < graph.n].tolist() for row in graph.near]
-    table = coo_array((np.ones(len(graph.edges)), (graph.edges[:, 0], graph.edges[:, 1])), shape=(graph.n, graph.n)).tocsr()
+    table = sparse_table(np.ones(len(graph.edges)), graph.edges[:, 0], graph.edges[:, 1], graph.n)
     far = [0]
     for _ in range(3):
         far.append(int(breadth_first_order(table, far[-1], directed=False, return_predecessors=False)[-1]))

@@ -5,9 +5,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import rustworkx as rx
-from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 
+from qthreshold.numerics.graphs import sparse_table
 from qthreshold.numerics.register_graph import Graph, as_network, better_of, lies_below, means_of, weights_of
 
 __all__ = ["enumerated", "searched", "subtrees"]
@@ -155,8 +155,8 @@ def _rooted_tree(graph: Graph) -> tuple[Ints, Real, Ints]:
     ranked = np.empty(len(graph.edges))
     by_error = np.argsort(graph.error, kind="stable")
     ranked[by_error] = np.arange(1, len(graph.edges) + 1)
-    table = coo_array((ranked, (graph.edges[:, 0], graph.edges[:, 1])), shape=(graph.n, graph.n))
-    tree = minimum_spanning_tree(table.tocsr()).tocoo()
+    table = sparse_table(ranked, graph.edges[:, 0], graph.edges[:, 1], graph.n)
+    tree = minimum_spanning_tree(table).tocoo()
     rank = {}
     near: list[list[int]] = [[] for _ in range(graph.n)]
     for a, b, r in zip(tree.row.tolist(), tree.col.tolist(), tree.data.tolist(), strict=True):
