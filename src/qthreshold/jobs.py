@@ -298,12 +298,21 @@ class Campaign:
             self._note("absent", tag=attempt.tag)
 
     def _give_up_lost(self) -> None:
-        """Take jobs that the provider cannot give back for ended; their estimates stay spoken for, because they may cost all the same."""
-        for attempt in [a for a in self.journal.attempts.values() if a.state == "submitted"]:
+        """Take jobs for ended whose results cannot be had any more: the provider cannot give them back, or gives something else every time.
+
+        Their estimates stay spoken for, because they may cost all the same.
+        """
+        for ticket in self.tickets:
+            attempt = self.journal.last(ticket.number)
+            if self._has_counts(ticket) or attempt is None or attempt.state != "submitted":
+                continue
             try:
-                self._patiently(lambda a=attempt: self.backend.look(a.job_id))  # type: ignore[misc]
+                if self._look(attempt).state == "done":
+                    self._fetch(ticket, attempt)
             except LostJobError as error:
                 self._note("ended", tag=attempt.tag, kind="failed", message=str(error))
+            except CorruptResultError as error:
+                self._note("ended", tag=attempt.tag, kind="corrupt", message=str(error))
 
     def _sweep(self) -> None:
         """Cancel second jobs of one tag: the client itself repeats a request that the service answered with an error."""
@@ -381,7 +390,7 @@ class Campaign:
                 self.watch.say(f"{name} ({attempt.job_id}) {_words(sight)}")
                 continue
             try:
-                counts = self._patiently(lambda a=attempt, t=ticket: self.backend.fetch(self.plan, self.device, t, a.job_id))  # type: ignore[misc]
+                counts = self._fetch(ticket, attempt)
             except CorruptResultError as error:
                 spoilt = error
                 self.watch.say(f"{name} ({attempt.job_id}): {error}")
@@ -408,7 +417,10 @@ class Campaign:
         circuits = sum(len(t.circuits) for t in missing)
         what = f"{len(missing)} of {len(self.tickets)} jobs ({circuits} circuits) have no counts"
         if spoilt is not None:
-            raise CorruptResultError(f"{what}: {spoilt}; the jobs are kept, 'qthreshold collect {where}' fetches them again")
+            raise CorruptResultError(
+                f"{what}: {spoilt}; the jobs are kept, 'qthreshold collect {where}' fetches them again, "
+                f"'qthreshold resume {where} --retry --resubmit' gives them up and sends new ones"
+            )
         last = [self.journal.last(t.number) for t in missing]
         ended = [a for a in last if a is not None and a.state == "ended"]
         if ended:
@@ -424,7 +436,7 @@ class Campaign:
         """Look at a job, ever less often, until it has ended."""
         pause, started = self.patience.first, time.monotonic()
         while True:
-            sight = self._patiently(lambda: self.backend.look(str(attempt.job_id)))
+            sight = self._look(attempt)
             if sight.state not in ("queued", "running"):
                 return sight
             ahead = "" if sight.ahead is None else f", {sight.ahead} job{'' if sight.ahead == 1 else 's'} waiting for the device"
@@ -436,6 +448,12 @@ class Campaign:
                 )
             time.sleep(pause)
             pause = min(1.5 * pause, self.patience.longest)
+
+    def _look(self, attempt: Attempt) -> Sight:
+        return self._patiently(lambda: self.backend.look(str(attempt.job_id)))
+
+    def _fetch(self, ticket: Ticket, attempt: Attempt) -> Counts:
+        return self._patiently(lambda: self.backend.fetch(self.plan, self.device, ticket, str(attempt.job_id)))
 
     def _ask_charge(self, attempt: Attempt) -> None:
         """What a job cost; a provider that cannot say now is asked again next time."""
@@ -470,7 +488,7 @@ class Campaign:
         self.reconcile()
         for attempt in [a for a in self.journal.attempts.values() if a.state == "submitted"]:
             self._patiently(lambda a=attempt: self.backend.cancel(a.job_id))  # type: ignore[misc]
-            sight = self._patiently(lambda a=attempt: self.backend.look(a.job_id))  # type: ignore[misc]
+            sight = self._look(attempt)
             if sight.state in _ENDINGS:
                 self._note("ended", tag=attempt.tag, kind=sight.state, message=sight.message)
                 self._ask_charge(attempt)

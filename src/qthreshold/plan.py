@@ -211,7 +211,8 @@ def preflight_plan(device: Device, shots: int = 100) -> Plan:
     """
     qubits = device.usable_qubits
     known = next((q for q in qubits.tolist() if 2 * q + 1 != device.n_qubits), int(qubits[0]))  # not the middle one, which a reversal keeps
-    few = np.unique([known, *qubits[:3].tolist()])
+    others = [q for q in qubits.tolist() if q != known][: min(2, device.n_qubits - 2)]  # some qubit is never measured, as in most circuits
+    few = np.array(sorted([known, *others]))
     bits = (few == known).astype(np.int64)
     builder = _Builder(device, 0, padded=False)
     builder._circuit(READOUT, REFERENCE, 0, 0, 0, shots, few, np.zeros(len(few)), cliffords.pauli(bits, 1), bits)

@@ -264,7 +264,7 @@ def _provider_terms(directory: RunDirectory, backend: Backend) -> dict[str, Any]
     if calibration is not None:
         directory.write_json("calibration/0000.json", {"schema": "qthreshold/calibration/1", **calibration})
     limits = backend.limits.model_dump(mode="json", by_alias=True)
-    return {"tag": f"qth-{secrets.token_hex(6)}", "settings": dict(backend.settings), "limits": limits}
+    return {"tag": f"qth-{secrets.token_hex(6)}", "paid": backend.paid, "settings": dict(backend.settings), "limits": limits}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

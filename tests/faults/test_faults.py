@@ -239,6 +239,22 @@ def test_what_other_jobs_gave_is_analysed_and_the_missing_circuits_are_named(ben
 
 
 @pytest.mark.faults
+def test_a_job_whose_result_never_comes_is_given_up_only_on_request(bench, reference):
+    b = bench()
+    assert b.submit().code == 0
+    spoilt = b.mock.jobs[3].id
+    b.mock.inject(f"GET /jobs/{spoilt}/results", faults.truncate(), times=None)
+    answer = b.collect()
+    assert answer.code == 4
+    assert "--retry --resubmit' gives them up and sends new ones" in answer.err
+    assert b.qthreshold("resume", b.run, "--retry", "-q").code == 4
+    assert len(b.mock.jobs) == 7
+    assert b.qthreshold("resume", b.run, "--retry", "--resubmit", "-q").code == 0
+    assert len(b.mock.jobs) == 8
+    assert b.counts() == reference
+
+
+@pytest.mark.faults
 def test_the_cap_holds_before_anything_is_sent_and_at_the_provider(bench, reference):
     b = bench()
     answer = b.qthreshold("submit", b.run, "--max-qpu-seconds", 5, "--no-progress")

@@ -120,13 +120,14 @@ def _how_to_go_on(directory: Path | None) -> str:
 
 
 def _under_way(directory: Path) -> bool:
-    """Whether a run has jobs at a provider that have not ended."""
+    """Whether a run has jobs at a provider that go on without this process."""
     from qthreshold.errors import StoreError
     from qthreshold.jobs import read_journal
     from qthreshold.store import RunDirectory
 
+    run = RunDirectory(directory)
     try:
-        return any(a.open for a in read_journal(RunDirectory(directory)).attempts.values())
+        return bool(run.read_json("run.json").get("paid")) and any(a.open for a in read_journal(run).attempts.values())
     except StoreError:
         return False
 
