@@ -13,13 +13,12 @@ from qthreshold.errors import InputError, StoreError
 from qthreshold.store import RunDirectory
 from reference.commands import PROFILE
 
-GRID = """\
+RING = """\
 schema = "qthreshold/profile/1"
 name = "one-bad"
 [topology]
-kind = "grid"
-rows = 10
-columns = 10
+kind = "ring"
+qubits = 100
 [qubits]
 pulse_error = 3e-5
 [pairs]
@@ -45,15 +44,15 @@ shots = 200
 """
 
 
-def run_grid(tmp_path, second):
-    (tmp_path / "grid.toml").write_text(GRID)
+def run_ring(tmp_path, second):
+    (tmp_path / "ring.toml").write_text(RING)
     (tmp_path / "brief.toml").write_text(RECIPE.format(second=second))
-    return workflow.run(f"aer:{tmp_path / 'grid.toml'}", str(tmp_path / "brief.toml"), out=tmp_path / "run").summary()
+    return workflow.run(f"aer:{tmp_path / 'ring.toml'}", str(tmp_path / "brief.toml"), out=tmp_path / "run").summary()
 
 
 def test_a_pair_too_bad_to_fit_leaves_the_verdict_open(tmp_path):
-    # with the pair the true mean is 1.17e-3 and the entry is not met; without it 6.7e-4, and it would be
-    summary = run_grid(tmp_path, second=60)
+    # with the pair the true mean is 1.6e-3 and the entry is not met; without it 6.7e-4, and it would be
+    summary = run_ring(tmp_path, second=60)
     assert summary["cnot_error"]["failed_edges"] == 1
     assert {v["outcome"] for v in summary["verdicts"] if v["distance"] is not None} == {"undetermined"}
     assert all("1 pair could not be fitted" in v["reason"] for v in summary["verdicts"] if v["distance"] is not None)
@@ -61,7 +60,7 @@ def test_a_pair_too_bad_to_fit_leaves_the_verdict_open(tmp_path):
 
 
 def test_with_a_short_length_the_bad_pair_is_in_the_mean(tmp_path):
-    summary = run_grid(tmp_path, second=4)
+    summary = run_ring(tmp_path, second=4)
     assert summary["cnot_error"]["failed_edges"] == 0
     assert {v["outcome"] for v in summary["verdicts"]} != {"met"}
     mean = summary["cnot_error"]["mean"]
