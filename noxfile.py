@@ -12,7 +12,7 @@ import nox
 nox.options.sessions = ["iqm", "aqt", "lower-bounds"]
 nox.options.reuse_existing_virtualenvs = True
 
-TEST = ("pytest>=8.2", "hypothesis>=6.100", "pytest-benchmark>=5.0")
+TEST = ("pytest>=8.2", "hypothesis>=6.100", "pytest-benchmark>=5.0", "pytest-xdist>=3.6")
 
 
 @nox.session(python="3.11")

@@ -152,7 +152,8 @@ def test_all_shipped_rules_are_valid(call):
 
 def test_a_valid_file_is_told_by_name_and_content(call, drafts):
     shown = good(call(["validate", str(drafts / "draft.toml")]))
-    assert "draft.toml is valid: draft, 8 bands, standing text, in force 2024-09-06." in one_line(shown)
+    told = "draft.toml is valid: draft, 8 bands, standing text, in force 2024-09-06.".replace(" ", "")
+    assert told in one_line(shown).replace(" ", "")  # a long path breaks anywhere
     assert json.loads(call(["validate", str(drafts / "draft.toml"), "--json"]).out)[0]["bands"] == 8
 
 
