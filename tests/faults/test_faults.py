@@ -12,6 +12,13 @@ import pytest
 
 from faults.conftest import LIMITS, RECIPE, summary_of
 from mock_ibm import faults
+from qthreshold.circuits.size import circuit_load
+from qthreshold.datafiles import load_named
+from qthreshold.device import Device
+from qthreshold.limits import Limits
+from qthreshold.plan import Plan
+from qthreshold.store import RunDirectory
+from qthreshold.ticket import Ticket
 from reference.commands import command, plain_environment
 
 IMPATIENT = {"QTHRESHOLD_PATIENCE": "first=0.05,longest=0.1,tries=1,pause=0.05,settle=0.1,read=1.5,post=3"}
@@ -434,3 +441,17 @@ def test_a_person_at_a_terminal_is_asked(bench):
     code, shown = ask(b, b"", "run", "-b", "ibm:ibm_mock", "-r", "quick", "-o", "r", "--yes")
     assert code == 0, shown
     assert "Submit?" not in shown
+
+
+@pytest.mark.faults
+def test_requests_are_no_larger_than_was_reckoned(bench):
+    b = bench()
+    assert b.submit().code == 0
+    run = RunDirectory(b.run)
+    plan, device = run.read_record("plan.npz", Plan), run.read_record("device.json", Device)
+    limits = load_named("backends/limits", "ibm", Limits, "limits")
+    instructions = circuit_load(plan, device, {}).instructions
+    for name, job in zip(run.names("tickets"), b.mock.jobs, strict=True):
+        circuits = run.read_record(name, Ticket).circuits
+        assert job.num_circuits == len(circuits)
+        assert job.payload_bytes <= instructions[circuits].sum() * limits.bytes_per_instruction + limits.bytes_per_circuit * len(circuits)
