@@ -78,13 +78,13 @@ def test_every_intent_is_on_the_disk_before_the_provider_is_called(planned, monk
 def test_a_cap_is_kept_by_the_run_until_another_is_given(planned):
     with pytest.raises(ConsentError, match=r"nothing was sent, because nobody can be asked here .* agree to it with 'qthreshold resume"):
         submit(planned, consent=Consent())
-    with pytest.raises(QuotaError, match="would exceed the cap of 3 s; nothing more was sent"):
+    with pytest.raises(QuotaError, match="and would exceed the cap of 3 s; nothing more was sent"):
         submit(planned, consent=Consent(cap=3.0))
     assert lab_backends.RUNS == []
     asked = []
     with pytest.raises(ConsentError, match="nothing was sent"):
         submit(planned, consent=Consent(ask=lambda text: asked.append(text) is not None))
-    assert "3 jobs on" in asked[0]
+    assert "4 jobs on" in asked[0]  # the preflight too
     assert asked[0].endswith("(without a cap). Submit?")
     submit(planned, consent=Consent(cap=50.0))
     assert read_journal(planned).cap == 50.0

@@ -7,7 +7,7 @@ Each line is an event, on the disk before anything is done on its strength:
     submitted    the provider named a job for that tag (``found``: it was found there later, by the tag)
     refused      the provider certainly did not take it
     absent       the provider was asked and knows no job of that tag
-    duplicate    a second job of the same tag was found and cancelled
+    duplicate    a second job of the same tag was found and cancelled; it may cost all the same
     ended        a job ended without a result: failed, cancelled, timed out
     collected    the counts of a job are stored
     charged      seconds of device time that the provider charged for a job
@@ -39,6 +39,8 @@ class Attempt:
         state: ``intended`` (nobody knows whether there is a job), ``submitted``, ``refused``, ``absent``, ``ended`` or ``collected``.
         job_id: The provider's, once known.
         estimate: Seconds of device time, estimated before it was sent.
+        limit: Seconds after which the provider was told to end the job; None: it was told nothing.
+        content: Hash of the circuits and shots.
         charged: Seconds that the provider charged, once known.
         at: When it was intended, seconds since 1970.
         kind, message: Why it was refused or ended.
@@ -49,6 +51,8 @@ class Attempt:
     tag: str
     estimate: float
     at: float
+    limit: float | None = None
+    content: str = ""
     state: str = "intended"
     job_id: str | None = None
     charged: float | None = None
@@ -62,10 +66,12 @@ class Attempt:
 
     @property
     def seconds(self) -> float:
-        """Device time to reckon with: what was charged, else the estimate, nothing for what never ran."""
+        """Device time to reckon with: what was charged, else the most that it can be, nothing for what never ran."""
         if self.charged is not None:
             return self.charged
-        return 0.0 if self.state in ("refused", "absent") else self.estimate
+        if self.state in ("refused", "absent"):
+            return 0.0
+        return max(self.estimate, self.limit or 0.0)
 
 
 @dataclass(slots=True)
@@ -76,11 +82,13 @@ class Journal:
         attempts: By tag, in the order of their intents.
         cap: Seconds of device time that the run may use; None: no cap was given.
         consented: Whether anybody agreed to paid jobs.
+        copies: Seconds of second jobs of a tag, which were cancelled but may have run.
     """
 
     attempts: dict[str, Attempt] = field(default_factory=dict)
     cap: float | None = None
     consented: bool = False
+    copies: float = 0.0
 
     @classmethod
     def replay(cls, events: Iterable[Mapping[str, Any]]) -> "Journal":
@@ -97,8 +105,11 @@ class Journal:
             self.consented, self.cap = True, event["cap"]
         elif kind == "intent":
             self.attempts[event["tag"]] = Attempt(
-                ticket=event["ticket"], number=event["attempt"], tag=event["tag"], estimate=event["estimate"], at=event["at"]
-            )
+                ticket=event["ticket"], number=event["attempt"], tag=event["tag"], estimate=event["estimate"], at=event["at"],
+                limit=event.get("limit"), content=event.get("content", ""),
+            )  # fmt: skip
+        elif kind == "duplicate":
+            self.copies += event.get("estimate", 0.0)
         elif event.get("tag") in self.attempts:
             self._follow(self.attempts[event["tag"]], kind, event)
 
@@ -120,7 +131,7 @@ class Journal:
     @property
     def seconds(self) -> float:
         """Device time used or spoken for by all attempts so far."""
-        return sum(a.seconds for a in self.attempts.values())
+        return sum(a.seconds for a in self.attempts.values()) + self.copies
 
     @property
     def charged(self) -> float | None:

@@ -1,5 +1,6 @@
 """How long to wait for a provider."""
 
+import math
 import os
 from dataclasses import dataclass, replace
 
@@ -46,7 +47,7 @@ class Patience:
                 number = float(value)
             except ValueError:
                 number = -1.0
-            if name not in cls.__dataclass_fields__ or number < 0:
+            if name not in cls.__dataclass_fields__ or not 0 <= number < math.inf:
                 raise InputError(f"QTHRESHOLD_PATIENCE: {part!r} is not NAME=SECONDS. Known: {', '.join(cls.__dataclass_fields__)}")
             stated[name] = max(1, int(number)) if name == "tries" else number
         found = replace(cls(), **stated)  # type: ignore[arg-type]

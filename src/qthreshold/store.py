@@ -30,7 +30,7 @@ R = TypeVar("R", bound=Record)
 
 _MANIFEST = "manifest.json"
 _INPUTS = ("run.json", "device.json", "truth.json", "plan.npz", "decays.csv")  # written once; nothing else in the directory can restore them
-_WRITTEN_ONCE = (*_INPUTS, "rules/", "tickets/", "counts/", "circuits/")
+_WRITTEN_ONCE = (*_INPUTS, "rules/", "calibration/", "tickets/", "counts/", "circuits/")
 _JOURNAL = "journal.jsonl"  # grows line by line; its lines are chained by hashes, so the manifest does not list it
 _DERIVED = ("decays.npz", "fits.npz", "metrics.json", "frontier.npz", "verdict.json")  # an older version of one is made again
 # what reading a damaged npz or JSON file can raise: zipfile, zlib, numpy and our own envelope each have their ways
@@ -422,7 +422,7 @@ def _left_by_planning(path: Path) -> bool:
     """Whether a file is what a run leaves behind that was killed before ``run.json`` was there to make it resumable."""
     if path.name.startswith(".") and path.name.endswith(".tmp"):
         return path.is_file()
-    if path.name in ("plan.npz", "decays.csv", "rules"):
+    if path.name in ("plan.npz", "decays.csv", "rules", "calibration"):
         return (path.parent / _MANIFEST).is_file()
     return path.name in ("device.json", "truth.json", _MANIFEST) and b'"schema": "qthreshold/' in path.read_bytes()[:200]
 

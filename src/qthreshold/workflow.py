@@ -35,7 +35,7 @@ from qthreshold.countsfile import parse_counts
 from qthreshold.datafiles import load_named, load_toml, read_bytes
 from qthreshold.decays import DecayTable, make_decays
 from qthreshold.device import Device
-from qthreshold.errors import InputError, JobFailedError, StoreError
+from qthreshold.errors import BackendError, InputError, JobFailedError, StoreError
 from qthreshold.evidence import run_evidence
 from qthreshold.fits import FittedErrors, make_fits
 from qthreshold.frontier import Frontier, make_frontier
@@ -643,7 +643,9 @@ def collect(directory: RunDirectory, backend: Backend, watch: Watcher = SILENT, 
         watch.advance(sum(units[t.number] for t in tickets if t not in left))
         for ticket in left:
             started = time.monotonic()
-            _write(directory, _counts_name(ticket), backend.collect(plan, ticket, watch.advance))
+            counts = backend.collect(plan, ticket, watch.advance)
+            directory.discard_derived()
+            _write(directory, _counts_name(ticket), counts)
             _took(directory, "collect", started, add=True)
 
 
@@ -736,13 +738,13 @@ def analyse(directory: RunDirectory, *, partial: bool = False) -> None:
         StoreError: Counts are missing, or the table was changed.
     """
     started = time.monotonic()
-    header, device, plan = _read(directory)
-    if _is_offline(header) and not (partial and directory.names("tickets")):
-        _expect_all(directory, header, plan)
-    decays = _table_decays(directory, header, plan) if _is_table(header) else _counted_decays(directory, device, plan, partial)
-    fits = make_fits(decays, header["confidence"])
-    metrics, frontier = _device_metrics(header, device, plan, decays, fits, plan.parsed_recipe().criteria)
-    with _working_on(directory):
+    with _working_on(directory):  # from reading counts to writing what follows from them
+        header, device, plan = _read(directory)
+        if _is_offline(header) and not (partial and directory.names("tickets")):
+            _expect_all(directory, header, plan)
+        decays = _table_decays(directory, header, plan) if _is_table(header) else _counted_decays(directory, device, plan, partial)
+        fits = make_fits(decays, header["confidence"])
+        metrics, frontier = _device_metrics(header, device, plan, decays, fits, plan.parsed_recipe().criteria)
         _write(directory, "decays.npz", decays)
         _write(directory, "fits.npz", fits)
         _write(directory, "metrics.json", metrics)
@@ -892,6 +894,9 @@ def resume(
         with open_backend(header["backend"], workers=workers) as backend, _partly(directory, watch):
             submit(directory, backend, consent=consent, retry=retry, resubmit=resubmit, watch=watch, patience=patience)
             collect(directory, backend, watch, patience)
+    elif any(a.job_id is not None and a.charged is None for a in read_journal(directory).attempts.values()):
+        with contextlib.suppress(BackendError, InputError), open_backend(header["backend"]) as backend:  # what jobs cost is told later
+            collect(directory, backend, SILENT, patience)
     return finish(directory, watch)
 
 

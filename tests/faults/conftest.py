@@ -60,6 +60,9 @@ class Bench:
     def submit(self, *args, **options):
         return self.qthreshold("submit", self.run, "--max-qpu-seconds", 100, *args, **options)
 
+    def submit_without_cap(self, *args, **options):
+        return self.qthreshold("submit", self.run, *args, **options)
+
     def collect(self, *args, **options):
         return self.qthreshold("collect", self.run, *args, **options)
 

@@ -46,6 +46,11 @@ def empty() -> Fault:
     return Fault("empty")
 
 
+def lagging_list() -> Fault:
+    """Answers to GET /jobs that there are none: the list lags behind."""
+    return Fault("lagging list")
+
+
 def job_fails(reason: str = "Internal error", code: int = 9999) -> Fault:
     """The job posted by the request ends as Failed and never runs."""
     return Fault("job fails", code=code, reason=reason)

@@ -121,6 +121,8 @@ class Handler(BaseHTTPRequestHandler):
                 reply.body = reply.body[: len(reply.body) // 2]
             elif fault.kind == "empty":
                 reply.body = b""
+            elif fault.kind == "lagging list":
+                reply.body = b'{"jobs": [], "count": 0}'
         request.status = reply.status
         self.send_response(reply.status)
         for name, value in reply.headers.items():

@@ -74,6 +74,8 @@ class Provider(Backend, Protocol):
 
     paid: bool
     """Whether jobs may cost money or quota."""
+    ends_jobs: bool
+    """Whether the provider ends a job that takes longer than it was told."""
     limits: Limits
     preflight: bool
     """Whether one small circuit with a known outcome goes first, because nobody has checked this provider's format of results."""
@@ -91,13 +93,21 @@ class Provider(Backend, Protocol):
         """Why the plan's circuits cannot run on the device as it is now, one line each; checked against the target."""
         ...
 
-    def send(self, plan: Plan, device: Device, ticket: Ticket, *, tags: Sequence[str], most_seconds: float | None) -> str:
-        """Hand a ticket's circuits over as one job and return its id.
+    def prepare(self, plan: Plan, device: Device, ticket: Ticket) -> Any:
+        """Whatever :meth:`send` needs of a ticket, such as its circuits; nothing is sent, and nothing asked of the network.
 
         Args:
             plan: The plan.
             device: The device as it was planned, which says how circuits are written.
             ticket: The ticket.
+        """
+        ...
+
+    def send(self, prepared: Any, *, tags: Sequence[str], most_seconds: float | None) -> str:
+        """Hand what was prepared over as one job and return its id.
+
+        Args:
+            prepared: What :meth:`prepare` returned.
             tags: Labels that :meth:`find` must know the job by, the run's first, the attempt's second.
             most_seconds: Device time after which the provider shall end the job, where it can.
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from qthreshold.errors import AuthenticationError, BackendError, QThresholdError, QuotaError, TransientError
 
-__all__ = ["StalledError", "asking", "class_names", "class_of", "explained", "links", "quietly", "within"]
+__all__ = ["StalledError", "asking", "class_names", "class_of", "explained", "links", "looks_secret", "quietly", "within"]
 
 T = TypeVar("T")
 
@@ -23,6 +23,7 @@ _NETWORK = re.compile(
 _ACCOUNT = re.compile(r"Auth|Unauthori|Forbidden|Credential|AccessDenied|Login|Token|Account")
 _QUOTA = re.compile(r"Quota|RateLimit|TooManyRequests|Insufficient|Throttl")
 _PASSING = re.compile(r"RateLimit|TooManyRequests|Throttl")
+_SECRET = re.compile(r"token|key$|keys$|apikey|pass|pwd|secret|cred|auth|bearer|jwt|^pat$|session")
 _REFUSALS = {"ValueError", "TypeError", "NotImplementedError", "QiskitError"}
 
 
@@ -48,16 +49,29 @@ def within(seconds: float, ask: Callable[[], T]) -> T:
 
     def work() -> None:
         try:
-            answer.append(quietly(ask))
+            answer.append(ask())
         except BaseException as error:  # whatever it is, it goes to the caller
             failure.append(error)
 
     thread = threading.Thread(target=work, daemon=True, name=_THREAD)  # a read that hangs must not keep the program from ending
-    thread.start()
-    thread.join(seconds)
+    with warnings.catch_warnings():  # here, not in the thread: filters belong to the whole process, and the thread may outlive the question
+        warnings.simplefilter("ignore")
+        thread.start()
+        thread.join(seconds)
     if answer:
         return answer[0]
     raise failure[0] if failure else StalledError
+
+
+def looks_secret(name: str, value: str = "") -> bool:
+    """Whether a name, or an address with a user in it, looks like a secret. Specs and settings are written to files.
+
+    Example:
+        >>> looks_secret("access_key"), looks_secret("keyboard"), looks_secret("url", "https://me@host")
+        (True, False, True)
+    """
+    plain = re.sub(r"[^a-z]", "", name.lower())
+    return bool(_SECRET.search(plain)) or bool(re.search(r"://[^/?#]*@", value))
 
 
 def asking() -> bool:

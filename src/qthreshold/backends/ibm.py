@@ -23,9 +23,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from qiskit import QuantumCircuit
 
 from qthreshold.backends.base import Sight
-from qthreshold.backends.failures import StalledError, asking, class_names, links, within
+from qthreshold.backends.failures import StalledError, asking, class_names, links, looks_secret, within
 from qthreshold.backends.noise import Truth
 from qthreshold.backends.target import device_from_target, obstacles
 from qthreshold.circuits.build import build_circuits
@@ -37,6 +38,7 @@ from qthreshold.errors import (
     BackendError,
     CorruptResultError,
     InputError,
+    LostJobError,
     QThresholdError,
     QuotaError,
     RejectedError,
@@ -48,11 +50,9 @@ from qthreshold.plan import Plan
 from qthreshold.recipe import Execution
 from qthreshold.ticket import Ticket
 
-__all__ = ["IBMBackend", "IBMOptions", "fake_device", "live_device", "split_options"]
+__all__ = ["IBMBackend", "IBMOptions", "fake_device", "split_options"]
 
 T = TypeVar("T")
-
-_PATIENCE = 60.0  # seconds; the client's own reads have no limit
 
 _NETWORK = {"ConnectionError", "Timeout", "ConnectTimeout", "ReadTimeout", "MaxRetryError", "ProxyError", "SSLError"}
 
@@ -65,6 +65,7 @@ _STATES = {
     "INITIALIZING": "queued", "QUEUED": "queued", "RUNNING": "running", "DONE": "done", "COMPLETED": "done", "ERROR": "failed", "FAILED": "failed",
     "CANCELLED": "cancelled",
 }  # fmt: skip
+_UNSURE = (408, 409, 425, 499)  # of these nobody knows whether the request was carried out
 _TOO_LONG = 1305  # the service's reason code for a job that exceeded its time
 _LOOKS_AT_QUEUE = 20.0  # seconds between two questions for the length of the queue
 
@@ -91,17 +92,6 @@ def fake_device(name: str) -> Device:
 def _plain(name: str) -> str:
     """A name without what people leave out: case, underscores, the first ``fake`` and the last ``v2``."""
     return name.lower().replace("_", "").removeprefix("fake").removesuffix("v2")
-
-
-def live_device(name: str) -> Device:
-    """A device of the IBM service as it is now; ``name`` as in :class:`IBMBackend`.
-
-    Raises:
-        InputError: ``qiskit-ibm-runtime`` is not installed, there is no account, it is not accepted, or the device is not offered to it.
-        BackendError: The service does not answer, or fails.
-    """
-    with IBMBackend(name) as backend:
-        return backend.device
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,11 +128,13 @@ def split_options(text: str) -> tuple[str, IBMOptions]:
     name, _, query = text.partition("?")
     if not name:
         raise InputError("ibm: needs the name of a device, for example ibm:ibm_torino, or ibm:least-busy")
+    if any("=" not in part for part in filter(None, query.split("&"))):  # not repeated: it may be a secret
+        raise InputError(f"ibm:{name}: what follows '?' must be key=value, several joined by '&'")
     given = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
     known = [f.name for f in dataclasses.fields(IBMOptions)]
     accepted = {"mode": ("batch", "job"), "sampler": ("executor", "legacy"), "fractional": ("yes", "no")}
     for key, value in given.items():
-        if key in ("token", "api_key", "apikey", "key", "password"):
+        if looks_secret(key, value):
             raise InputError(f"a {key} does not belong on the command line, where others can read it; {_ACCOUNT}")
         if key not in known:
             raise InputError(f"ibm:{name}: unknown option {key!r}: {near_matches(key, known)}")
@@ -170,6 +162,7 @@ class IBMBackend:
     """
 
     paid = True
+    ends_jobs = True
     preflight = False
 
     def __init__(self, name: str, workers: int | None = None) -> None:
@@ -256,11 +249,14 @@ class IBMBackend:
             return [f"the device is offline ({status.status_msg or 'no reason given'})"]
         return obstacles(target, plan, device)
 
-    def send(self, plan: Plan, device: Device, ticket: Ticket, *, tags: Sequence[str], most_seconds: float | None) -> str:
-        """Hand circuits over as one Sampler job."""
+    def prepare(self, plan: Plan, device: Device, ticket: Ticket) -> tuple[list[QuantumCircuit], int, Execution]:
+        """Circuits, shots, and how to run them."""
         circuits = list(build_circuits(plan, device, ticket.circuits.tolist()))
-        shots = int(plan.circuit_shots[ticket.circuits[0]])
-        execution = plan.parsed_recipe().execution
+        return circuits, int(plan.circuit_shots[ticket.circuits[0]]), plan.parsed_recipe().execution
+
+    def send(self, prepared: tuple[list[QuantumCircuit], int, Execution], *, tags: Sequence[str], most_seconds: float | None) -> str:
+        """Hand circuits over as one Sampler job."""
+        circuits, shots, execution = prepared
         longest = self.limits.longest_job
         seconds = None if most_seconds is None else max(1, int(min(most_seconds, longest or most_seconds)))
 
@@ -276,11 +272,13 @@ class IBMBackend:
 
         def ask() -> dict[str, list[str]]:
             found: dict[str, list[str]] = {}
-            for job in reversed(self._service.jobs(limit=None, job_tags=[tag])):  # oldest first
-                self._jobs[job.job_id()] = job
-                for own in job.tags or []:
-                    if own.startswith(f"{tag}-"):
-                        found.setdefault(own, []).append(job.job_id())
+            service = self._service
+            for instance in list(getattr(service, "_api_clients", {})) or [None]:  # nobody says which of an account's instances paid
+                for job in reversed(service.jobs(limit=None, instance=instance, job_tags=[tag])):  # oldest first
+                    self._jobs[job.job_id()] = job
+                    for own in job.tags or []:
+                        if own.startswith(f"{tag}-"):
+                            found.setdefault(own, []).append(job.job_id())
             return found
 
         return self._ask(ask, 2 * self._patience.read)
@@ -602,7 +600,7 @@ def _explained(error: BaseException, name: str) -> BaseException:
             "the IBM service refused the job as too large (status 413); copy backends/limits/ibm.toml, lower payload_bytes, "
             "and plan again with ibm:NAME?limits=FILE"
         )
-    if status is not None and 400 <= status < 500:
+    if status is not None and 400 <= status < 500 and status not in _UNSURE:
         return RejectedError(
             f"the IBM service refused the request about {name!r} (status {status}); it may be too large or use what the device does not offer: "
             "lower the numbers in a copy of backends/limits/ibm.toml (ibm:NAME?limits=FILE), or update qiskit-ibm-runtime"
@@ -612,7 +610,7 @@ def _explained(error: BaseException, name: str) -> BaseException:
     if kinds & {"IBMInputValueError"}:
         return InputError(f"the IBM client cannot use the account or the name {name!r}; check channel, instance and name")
     if kinds & {"RuntimeJobNotFound"}:
-        return BackendError("the IBM service knows no such job in this instance; check account and instance")
+        return LostJobError("the IBM service knows no such job in this instance; check account and instance")
     return BackendError(f"the IBM service could not be asked about {name!r} ({type(error).__name__}); check the network, or try again later")
 
 

@@ -8,15 +8,15 @@ import functools
 import importlib.metadata
 import json
 import math
-import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2
 
 from qthreshold.backends.base import Sight
-from qthreshold.backends.failures import StalledError, class_of, explained, quietly, within
+from qthreshold.backends.failures import StalledError, class_of, explained, looks_secret, quietly, within
 from qthreshold.backends.noise import Truth
 from qthreshold.backends.provider_spec import ProviderSpec, load_backend, parse_spec
 from qthreshold.backends.results import read_counts
@@ -25,7 +25,7 @@ from qthreshold.circuits.build import build_circuits
 from qthreshold.counts import Counts
 from qthreshold.datafiles import load_toml, shipped
 from qthreshold.device import Device
-from qthreshold.errors import BackendError, InputError, LostJobError, RejectedError, TransientError
+from qthreshold.errors import AuthenticationError, BackendError, InputError, LostJobError, RejectedError, TransientError
 from qthreshold.limits import Limits
 from qthreshold.patience import Patience
 from qthreshold.plan import Plan
@@ -60,6 +60,7 @@ class ProviderBackend:
         InputError: There is no such backend, it fails, or its device cannot be used.
     """
 
+    ends_jobs = False
     preflight = True
 
     def __init__(self, name: str, workers: int | None = None) -> None:
@@ -112,10 +113,8 @@ class ProviderBackend:
         properties = getattr(self._backend, "properties", None)
         if not callable(properties):
             return None
-        found = self._ask("its calibration", properties)
-        if not callable(getattr(found, "to_dict", None)):
-            return None
-        return {"properties": _plain(found.to_dict())}
+        found = self._ask("its calibration", lambda: _called(getattr(properties(), "to_dict", None)))
+        return None if found is None else {"properties": _plain(found)}
 
     def obstacles(self, plan: Plan, device: Device) -> list[str]:
         """Why the plan's circuits cannot run on the backend's target as it is now."""
@@ -125,18 +124,24 @@ class ProviderBackend:
 
     # Jobs
 
-    def send(self, plan: Plan, device: Device, ticket: Ticket, *, tags: Sequence[str], most_seconds: float | None) -> str:
-        """Build the circuits and hand them to ``run``. Tags and the bound on seconds have no place there."""
-        circuits = list(build_circuits(plan, device, ticket.circuits.tolist()))
-        shots = int(plan.circuit_shots[ticket.circuits[0]])
+    def prepare(self, plan: Plan, device: Device, ticket: Ticket) -> tuple[list[QuantumCircuit], int]:
+        """Circuits and shots."""
+        return list(build_circuits(plan, device, ticket.circuits.tolist())), int(plan.circuit_shots[ticket.circuits[0]])
+
+    def send(self, prepared: tuple[list[QuantumCircuit], int], *, tags: Sequence[str], most_seconds: float | None) -> str:
+        """Hand circuits to ``run``. Tags and the bound on seconds have no place there."""
+        circuits, shots = prepared
         what = f"{self.device.name} did not take {len(circuits)} circuits of {shots} shots"
         try:
             job = self._watched(lambda: self._backend.run(circuits, shots=shots), self._patience.post)
         except StalledError:
             raise TransientError(f"{what}: no answer within {self._patience.post:g} s", under_way=True) from None
-        except Exception as error:  # whatever a client raises, it is explained
-            # of an unknown failure at a service nobody knows whether the job arrived; a simulator here has certainly not taken it
-            raise explained(error, what, otherwise=TransientError if self.paid else RejectedError, refusal=RejectedError) from None
+        except (Exception, SystemExit) as error:  # whatever a client raises, it is explained
+            kind = explained(error, what, otherwise=RejectedError)
+            if self.paid and not isinstance(kind, AuthenticationError):
+                # it may have been raised after the job was accepted, and nobody can be asked; a simulator here has certainly not taken it
+                kind = TransientError(f"{kind}; nobody knows whether the job arrived, look at the provider's list of jobs")
+            raise kind from None
         job_id = self._name(job)
         self._jobs[job_id] = job
         return job_id
@@ -170,14 +175,14 @@ class ProviderBackend:
                 raise TransientError(f"the result of job {job_id} did not come within {5 * self._patience.read:g} s") from None
             except Exception as error:
                 kind = explained(error, f"the result of job {job_id} could not be had", otherwise=BackendError)
-                if type(kind) is not BackendError:
+                if self.paid or type(kind) is not BackendError:
                     raise kind from None
                 return Sight(state="failed", message=f"its result could not be had ({class_of(error)})")
         if state == "done" and getattr(self._results[job_id], "success", True) is False:
             return Sight(state="failed", message="the backend says that not all circuits succeeded")
         if state == "failed":
             return Sight(state=state, message="the backend says no more than that")
-        ahead = _called(getattr(job, "queue_position", None)) if state == "queued" else None
+        ahead = self._ask(f"the place of job {job_id}", lambda: _called(getattr(job, "queue_position", None))) if state == "queued" else None
         return Sight(state=state, ahead=ahead if isinstance(ahead, int) else None)
 
     def fetch(self, plan: Plan, device: Device, ticket: Ticket, job_id: str) -> Counts:
@@ -240,7 +245,7 @@ class ProviderBackend:
             return self._watched(ask, seconds)
         except StalledError:
             raise TransientError(f"{self.device.name} did not answer within {seconds:g} s when asked for {what}") from None
-        except Exception as error:  # of a class that nobody can know
+        except (Exception, SystemExit) as error:  # of a class that nobody can know
             raise explained(error, f"{self.device.name} could not be asked for {what}", otherwise=BackendError) from None
 
 
@@ -267,9 +272,9 @@ def _run_options(backend: BackendV2) -> dict[str, Any]:
     """Options that are set, where they are plain values; words that could be secrets are left out."""
     options = getattr(backend, "options", None)
     found = dict(options) if isinstance(options, Mapping) else dict(getattr(options, "__dict__", {}))
-    keep = {k: v for k, v in found.items() if isinstance(v, bool | int) or (isinstance(v, float) and math.isfinite(v))}
-    keep |= {k: v for k, v in found.items() if isinstance(v, str) and len(v) <= 20 and not re.search("token|key|pass|secret|auth|user", k.lower())}
-    return {k: v for k, v in sorted(keep.items()) if k != "shots"}
+    plain = {k: v for k, v in found.items() if isinstance(v, bool | int) or (isinstance(v, float) and math.isfinite(v))}
+    plain |= {k: v for k, v in found.items() if isinstance(v, str) and len(v) <= 20}
+    return {k: v for k, v in sorted(plain.items()) if k != "shots" and not looks_secret(k, str(v))}
 
 
 def _plain(value: Any) -> Any:

@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote
 
 from qiskit.providers import BackendV2
 
-from qthreshold.backends.failures import class_of, quietly
+from qthreshold.backends.failures import class_of, looks_secret, quietly
 from qthreshold.datafiles import near_matches
 from qthreshold.errors import InputError
 
@@ -29,7 +29,6 @@ ENTRY_POINTS = "qthreshold.providers"
 """Group of the entry points that ``provider:NAME`` looks in."""
 
 _OPTIONS = ("qubits", "paid", "limits")
-_SECRET = re.compile(r"token|apikey|password|passwd|secret|credential")
 _FORM = "provider:MODULE:CALLABLE?key=value#qubits=N&paid=no&limits=FILE, or provider:NAME of an entry point"
 
 
@@ -106,7 +105,7 @@ def _pairs(text: str, name: str, after: str) -> dict[str, str]:
         key, equals, value = (unquote(p) for p in part.partition("="))
         if not equals or not key.isidentifier():  # not repeated: whoever forgets the name of a value may have written a secret
             raise InputError(f"{name}: what follows {after!r} must be key=value, several joined by '&'")
-        if _SECRET.search(key.lower().replace("_", "").replace("-", "")) or re.search(r"://[^/]*:[^/]*@", value):
+        if looks_secret(key, value):
             raise InputError(
                 f"{name}: {key!r} looks like a secret, and specs are written to files; keep it in the provider's own store or environment variables"
             )

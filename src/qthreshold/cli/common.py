@@ -95,7 +95,7 @@ def guarded(directory: Path | None = None) -> Iterator[None]:
             raise
         resumable = isinstance(error, (BackendError, AuthenticationError)) and "'qthreshold " not in str(error)
         _fail(str(error) + (_how_to_go_on(directory) if resumable else ""), error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         _fail(f"interrupted{_how_to_go_on(directory) or '; nothing was started'}", 130)
     except BrokenPipeError:
         sys.stderr.close()
