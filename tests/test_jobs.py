@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import lab_backends
 from qthreshold import workflow
 from qthreshold.backends import open_backend
-from qthreshold.errors import BackendError, ConsentError, InputError, QuotaError
+from qthreshold.errors import BackendError, ConsentError, InputError, QuotaError, StoreError
 from qthreshold.jobs import Consent, read_journal
 from qthreshold.limits import Prices
 from qthreshold.patience import Patience
@@ -76,7 +76,7 @@ def test_every_intent_is_on_the_disk_before_the_provider_is_called(planned, monk
 
 
 def test_a_cap_is_kept_by_the_run_until_another_is_given(planned):
-    with pytest.raises(ConsentError, match=r"nothing was sent, because nobody can be asked here .* agree to it with 'qthreshold resume"):
+    with pytest.raises(ConsentError, match=r"nothing was sent, because nobody can be asked here and no cap is given; 'qthreshold resume .* N' agrees to it"):
         submit(planned, consent=Consent())
     with pytest.raises(QuotaError, match="and would exceed the cap of 3 s; nothing more was sent"):
         submit(planned, consent=Consent(cap=3.0))
@@ -89,6 +89,43 @@ def test_a_cap_is_kept_by_the_run_until_another_is_given(planned):
     submit(planned, consent=Consent(cap=50.0))
     assert read_journal(planned).cap == 50.0
     submit(planned, consent=Consent())  # nothing left to send, nothing to agree to
+
+
+@pytest.mark.parametrize("cap", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_cap_is_a_number_of_seconds(cap):
+    with pytest.raises(InputError, match="must be a number of seconds above 0"):
+        Consent(cap=cap)
+
+
+def test_a_cap_can_be_changed_when_nothing_is_left_to_send(planned):
+    submit(planned, consent=Consent(cap=50.0))
+    submit(planned, consent=Consent(cap=70.0))
+    assert read_journal(planned).cap == 70.0
+
+
+def test_circuits_that_cannot_be_built_leave_no_doubt_about_a_job(planned, monkeypatch):
+    monkeypatch.setattr("qthreshold.backends.provider.build_circuits", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        submit(planned)
+    assert read_journal(planned).attempts == {}
+
+
+def test_a_ticket_that_is_not_the_one_that_was_sent_gets_no_counts(planned):
+    submit(planned)
+    events = planned.read_events()
+    (planned.path / "journal.jsonl").unlink()
+    for event in events:
+        planned.append_event(event | ({"content": "0" * 64} if event["event"] == "intent" and event["ticket"] == 1 else {}))
+    with open_backend(LAB) as backend, pytest.raises(StoreError, match="was sent with other circuits than ticket 1 has"):
+        backend._jobs.update(lab_backends.KEPT)
+        workflow.collect(planned, backend)
+
+
+def test_a_missing_journal_of_a_paid_run_is_seen(planned):
+    workflow.resume(planned, consent=Consent(cap=1e6))
+    assert planned.verify() == []
+    (planned.path / "journal.jsonl").unlink()
+    assert [f for f in planned.verify() if f.startswith("journal.jsonl: missing")]
 
 
 def test_a_forecast_names_every_job_and_its_money(planned, tmp_path):

@@ -333,3 +333,12 @@ def test_no_file_holds_a_path_of_this_machine(run):
     for path in run.path.rglob("*"):
         if path.suffix == ".json":
             assert str(run.path.parent) not in path.read_text()
+
+
+def test_an_input_that_is_gone_stays_missed_whatever_is_done_next(tmp_path):
+    run = RunDirectory.create(tmp_path / "run")
+    run.write_json("run.json", {"schema": "qthreshold/run/1"})
+    run.write_file("decays.csv", b"x")
+    (run.path / "decays.csv").unlink()
+    run.seal()
+    assert run.verify() == ["decays.csv: missing"]

@@ -7,6 +7,7 @@ anything is sent again. Results are stored as they arrive.
 
 import contextlib
 import math
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -166,6 +167,8 @@ class Campaign:
             InputError: The device can no longer run the plan, or nobody agreed; nothing was sent.
             BackendError: The provider failed or the cap is reached; what was sent is in the journal.
         """
+        if consent.cap is not None and self.journal.consented and consent.cap != self.journal.cap:
+            self._note("consent", cap=consent.cap)
         self._ask_charges()
         self.reconcile(resubmit=resubmit)
         if retry and resubmit:
@@ -177,7 +180,7 @@ class Campaign:
         if obstacles:
             more = f" (and {len(obstacles) - 3} more)" if len(obstacles) > 3 else ""
             raise InputError(
-                f"{self.device.name} as it is now cannot run the plan of {self.directory.path}: {'; '.join(obstacles[:3])}{more}; "
+                f"{self.device.name} as it is now cannot run the plan of {self._where}: {'; '.join(obstacles[:3])}{more}; "
                 "nothing was sent, plan a new run"
             )
         first = self._preflight_due(retry)
@@ -218,7 +221,7 @@ class Campaign:
 
     def _how_to_agree(self) -> str:
         known = self.directory.has("run.json")
-        return f"agree to it with 'qthreshold resume {self.directory.path} --max-qpu-seconds N'" if known else "agree to it with --max-qpu-seconds N"
+        return f"'qthreshold resume {self._where} --max-qpu-seconds N' agrees to it" if known else "--max-qpu-seconds N agrees to it"
 
     def _agree(self, jobs: Sequence["_Job"], consent: Consent) -> None:
         """See to it that somebody agreed to what is about to be sent.
@@ -233,7 +236,8 @@ class Campaign:
         seconds = sum(j.seconds for j in jobs)
         what = f"{len(jobs)} job{'s' if len(jobs) > 1 else ''} on {self.device.name}, about {seconds:,.0f} s of device time"
         if cap is None and consent.ask is None:
-            raise ConsentError(f"{what}: nothing was sent, because nobody can be asked here and no cap is given; {self._how_to_agree()}")
+            alone = " (--yes alone is not enough)" if consent.yes else ""
+            raise ConsentError(f"{what}: nothing was sent, because nobody can be asked here and no cap is given{alone}; {self._how_to_agree()}")
         self._within_cap(jobs, cap, what)
         before = self.journal.consented and self.journal.cap == cap and cap is not None
         if not consent.yes and consent.ask is not None and not before:
@@ -248,8 +252,8 @@ class Campaign:
         if cap is not None and used + needed > cap:
             before = f", beside {used:,.1f} s used or under way," if used else ""
             raise QuotaError(
-                f"{what}{before} needs {needed:,.0f} s and would exceed the cap of {cap:,.0f} s; nothing more was sent, {self._how_to_agree()}, "
-                "or plan a smaller recipe"
+                f"{what}{before} needs {needed:,.0f} s and would exceed the cap of {cap:,.0f} s; nothing more was sent. "
+                f"Give a higher one ({self._how_to_agree()}), or plan a smaller recipe"
             )
 
     def _limit(self, job: "_Job", rest: Sequence["_Job"]) -> int | None:
@@ -349,7 +353,7 @@ class Campaign:
 
     @property
     def _where(self) -> str:
-        return str(self.directory.path)
+        return shlex.quote(str(self.directory.path))
 
     def _find(self) -> dict[str, list[str]] | None:
         return self._patiently(lambda: self.backend.find(self.tag))
@@ -405,8 +409,10 @@ class Campaign:
             for job_id in ids if kept in ids else []:
                 if job_id != kept:
                     self._cancel(job_id)
+                    ran = self._patiently(lambda job_id=job_id: self.backend.look(job_id)).state == "done"  # type: ignore[misc]
                     self._note("duplicate", tag=tag, job_id=job_id, estimate=self.journal.attempts[tag].estimate)
-                    self.watch.say(f"the service held job {job_id} as a copy of {kept}; the copy was cancelled")
+                    end = "it had run already, and may be charged" if ran else "it was cancelled"
+                    self.watch.say(f"the service held job {job_id} as a copy of {kept}; {end}")
 
     def _preflight_due(self, retry: bool) -> bool:
         """Whether the preflight has to be sent before anything else."""
@@ -533,7 +539,7 @@ class Campaign:
         what = f"{len(missing)} of {len(self.tickets)} jobs ({circuits} circuits) have no counts"
         if trouble is not None:
             raise type(trouble)(
-                f"{what}: {str(trouble).partition('; look for it')[0]}; the jobs are kept, 'qthreshold collect {where}' asks for them again, "
+                f"{what}: {trouble}; the jobs are kept, 'qthreshold collect {where}' asks for them again, "
                 f"'qthreshold resume {where} --retry --resubmit' gives them up and sends new ones"
             )
         if waiting:

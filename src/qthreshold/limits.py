@@ -10,6 +10,7 @@ from qthreshold.schema import Schema
 __all__ = ["Limits", "Prices"]
 
 Most = Annotated[int, Field(ge=1)]
+Price = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class Limits(Schema):
@@ -38,9 +39,9 @@ class Prices(Schema):
     provider: str = ""
     checked: datetime.date | None = None
     currency: Annotated[str, Field(min_length=1, max_length=8)]
-    per_qpu_second: Annotated[float, Field(ge=0)] = 0.0
-    per_execution: Annotated[float, Field(ge=0)] = 0.0
-    per_job: Annotated[float, Field(ge=0)] = 0.0
+    per_qpu_second: Price = 0.0
+    per_execution: Price = 0.0
+    per_job: Price = 0.0
 
     def cost(self, *, seconds: float, executions: int, jobs: int) -> float:
         """Money for some device time, executions and jobs."""

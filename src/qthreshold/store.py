@@ -93,7 +93,9 @@ class RunDirectory:
         try:
             lock.acquire()
         except Timeout:
-            raise StoreError(f"another process is working on {self.path}; wait for it, or stop it and resume") from None
+            raise StoreError(
+                f"another process is working on {self.path}; wait for it, or stop it there with Ctrl-C (jobs at a provider go on)"
+            ) from None
         except OSError as error:
             raise StoreError(f"cannot write {self.path}: {error.strerror or error}") from error
         try:
@@ -318,6 +320,8 @@ class RunDirectory:
         faults += [
             f"{name}: changed since it was written" for name in sorted(set(found) & set(stated)) if _sha256(found[name].read_bytes()) != stated[name]
         ]
+        if not self.has(_JOURNAL) and self.has("run.json") and self.read_json("run.json").get("paid") and self.names("counts"):
+            faults.append(f"{_JOURNAL}: missing; the provider still knows this run's jobs by their tag, 'qthreshold resume' asks for them")
         return faults
 
     def seal(self) -> None:
@@ -330,7 +334,7 @@ class RunDirectory:
         except StoreError:
             stated = {}
         found = {self._relative(p): p for p in sorted(self.path.rglob("*")) if p.is_file() and not p.name.startswith(".")}
-        known = {name: stated[name] for name in set(found) & set(stated) if name.startswith(_WRITTEN_ONCE)}
+        known = {name: stated[name] for name in stated if (name in found and name.startswith(_WRITTEN_ONCE)) or name in _INPUTS}
         files = known | {name: _sha256(path.read_bytes()) for name, path in found.items() if name not in known}
         for name in (_MANIFEST, _JOURNAL):
             files.pop(name, None)

@@ -194,8 +194,8 @@ def test_a_device_that_is_offline_gets_nothing(bench, reference):
     b = bench()
     b.mock.set_operational("ibm_mock", False, "maintenance")
     answer = b.submit()
-    assert answer.code == 2
-    assert "the device is offline (maintenance)" in answer.err
+    assert answer.code == 4
+    assert "ibm_mock is offline (maintenance); nothing was sent; finish it with 'qthreshold resume" in answer.err
     assert not b.mock.jobs
     assert b.qthreshold("doctor", "--backend", "ibm:ibm_mock").code == 4
     b.mock.set_operational("ibm_mock", True)
@@ -463,6 +463,9 @@ def test_a_person_at_a_terminal_is_asked(bench):
     assert "(without a cap). Submit?" in shown
     assert "nothing was sent" in shown
     assert not b.mock.jobs
+    code, shown = ask(b, b"\x03", "submit", b.run)
+    assert code == 130
+    assert "Traceback" not in shown
     code, shown = ask(b, b"y\n", "submit", b.run, "--max-qpu-seconds", "90")
     assert code == 0, shown
     assert "(at most 90 s in all). Submit?" in shown

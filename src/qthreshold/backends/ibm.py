@@ -56,10 +56,11 @@ T = TypeVar("T")
 
 _NETWORK = {"ConnectionError", "Timeout", "ConnectTimeout", "ReadTimeout", "MaxRetryError", "ProxyError", "SSLError"}
 
-_ACCOUNT = (
-    'no IBM account was found; save one once with python -c "from qiskit_ibm_runtime import QiskitRuntimeService as S; import getpass;'
+_HOW_TO_SAVE = (
+    'save one once with python -c "from qiskit_ibm_runtime import QiskitRuntimeService as S; import getpass;'
     ' S.save_account(token=getpass.getpass())", or set QISKIT_IBM_TOKEN and QISKIT_IBM_INSTANCE'
 )
+_ACCOUNT = f"no IBM account was found; {_HOW_TO_SAVE}"
 
 _STATES = {
     "INITIALIZING": "queued", "QUEUED": "queued", "RUNNING": "running", "DONE": "done", "COMPLETED": "done", "ERROR": "failed", "FAILED": "failed",
@@ -130,12 +131,15 @@ def split_options(text: str) -> tuple[str, IBMOptions]:
         raise InputError("ibm: needs the name of a device, for example ibm:ibm_torino, or ibm:least-busy")
     if any("=" not in part for part in filter(None, query.split("&"))):  # not repeated: it may be a secret
         raise InputError(f"ibm:{name}: what follows '?' must be key=value, several joined by '&'")
-    given = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
+    pairs = urllib.parse.parse_qsl(query, keep_blank_values=True)
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        raise InputError(f"ibm:{name}: an option is given twice")
     known = [f.name for f in dataclasses.fields(IBMOptions)]
     accepted = {"mode": ("batch", "job"), "sampler": ("executor", "legacy"), "fractional": ("yes", "no")}
     for key, value in given.items():
         if looks_secret(key, value):
-            raise InputError(f"a {key} does not belong on the command line, where others can read it; {_ACCOUNT}")
+            raise InputError(f"a {key} does not belong on the command line, where others can read it; {_HOW_TO_SAVE}")
         if key not in known:
             raise InputError(f"ibm:{name}: unknown option {key!r}: {near_matches(key, known)}")
         if key in accepted and value not in accepted[key]:
@@ -246,7 +250,7 @@ class IBMBackend:
         if used_up:  # the service takes jobs all the same, and leaves them in the queue
             raise QuotaError("the instance has no device time left; nothing was sent. Choose another (ibm:NAME?instance=CRN), or wait")
         if not status.operational:
-            return [f"the device is offline ({status.status_msg or 'no reason given'})"]
+            raise BackendError(f"{self._live.name} is offline{_why(status.status_msg)}; nothing was sent")
         return obstacles(target, plan, device)
 
     def prepare(self, plan: Plan, device: Device, ticket: Ticket) -> tuple[list[QuantumCircuit], int, Execution]:
@@ -382,6 +386,8 @@ class IBMBackend:
         if channel and not self.options.account:
             options["channel"] = channel
         base = os.environ.get("QTHRESHOLD_IBM_API")  # a gateway in front of the service
+        if base and not re.match(r"https?://\w", base):
+            raise InputError(f"QTHRESHOLD_IBM_API is {base!r}, which is no address; write it as https://HOST/PATH, or unset it")
         if base:
             options["url_resolver"] = lambda *_: base
         service = self._module.QiskitRuntimeService(**{k: v for k, v in options.items() if v is not None})
@@ -630,12 +636,19 @@ def _status(error: BaseException) -> int | None:
     return found
 
 
+def _why(status: str) -> str:
+    """What a device says about itself, where it says anything that explains."""
+    return f" ({status})" if status and status != "active" else ""
+
+
 def _source_of_account() -> str:
     return "from QISKIT_IBM_TOKEN" if os.environ.get("QISKIT_IBM_TOKEN") else "the saved default"
 
 
 def _quieten() -> None:
     """Keep the client's log lines off the terminal, unless its own variables ask for them."""
+    if not os.environ.get("QISKIT_IBM_RUNTIME_LOG_LEVEL"):
+        logging.getLogger("qiskit_ibm_runtime").setLevel(logging.CRITICAL)
     for name in ("qiskit_ibm_runtime", "urllib3", "ibm_cloud_sdk_core"):
         logger = logging.getLogger(name)
         if not any(isinstance(h, logging.NullHandler) for h in logger.handlers):

@@ -228,8 +228,7 @@ class ProviderBackend:
                 self._jobs[job_id] = job
                 return job
         raise LostJobError(
-            f"{self.device.name} cannot give job {job_id} back to another process than the one that sent it; look for it at the provider. "
-            "If it is lost, 'qthreshold resume DIR --retry --resubmit' sends its circuits again"
+            f"{self.device.name} cannot give job {job_id} back to another process than the one that sent it (look for it at the provider)"
         )
 
     # Asking

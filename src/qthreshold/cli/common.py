@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ __all__ = [
     "parse_rules",
     "show",
     "show_json",
+    "shown",
 ]  # fmt: skip
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory.")]
@@ -64,7 +66,7 @@ Cap = Annotated[
         help="Hard cap on device time, used and estimated, for the whole run. Needed where nobody can be asked.",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Submit without asking.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Submit without asking at the terminal; scripts need --max-qpu-seconds.")]
 Retry = Annotated[bool, typer.Option("--retry", help="Send jobs again that ended without a result.")]
 Resubmit = Annotated[bool, typer.Option("--resubmit", help="Send jobs again of which the provider cannot say whether they arrived.")]
 Poll = Annotated[float | None, typer.Option("--poll", metavar="SECONDS", min=0.05, help="Longest pause between two looks at a job; 30 by default.")]
@@ -114,9 +116,16 @@ def _how_to_go_on(directory: Path | None) -> str:
     where = directory if directory is not None else _state.get("directory")
     if where is None or not (where / "run.json").exists():
         return ""
+    named = shown(where)
     if _under_way(where):
-        return f"; its jobs go on at the provider: 'qthreshold collect {where}' fetches their results, 'qthreshold cancel {where}' cancels them"
-    return f"; finish it with 'qthreshold resume {where}'"
+        return f"; its jobs go on at the provider: 'qthreshold collect {named}' fetches their results, 'qthreshold cancel {named}' cancels them"
+    return f"; finish it with 'qthreshold resume {named}'"
+
+
+def shown(directory: Path) -> str:
+    """A path as it can be pasted into a command."""
+    text = str(directory)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def _under_way(directory: Path) -> bool:

@@ -29,6 +29,7 @@ from qthreshold.cli.common import (
     parse_rules,
     show,
     show_json,
+    shown,
 )
 from qthreshold.cli.run import BackendSpec, Confidence, PriceFile, RecipeSpec, Seed, job_table, reported_in_part, show_result
 
@@ -85,7 +86,7 @@ def _open(directory: Path):  # type: ignore[no-untyped-def]
 
 def _nothing_to_run(directory: Path, quiet: bool) -> None:
     if not quiet:
-        show(f"Nothing to run: {directory} was made from a decay table. Next: qthreshold analyse {directory}")
+        show(f"Nothing to run: {directory} was made from a decay table. Next: qthreshold analyse {shown(directory)}")
 
 
 def submit(
@@ -94,6 +95,7 @@ def submit(
     yes: Yes = False,
     retry: Retry = False,
     resubmit: Resubmit = False,
+    json: Json = False,
     quiet: Quiet = False,
     no_progress: NoProgress = False,
 ) -> None:
@@ -107,15 +109,32 @@ def submit(
     with guarded(directory):
         from qthreshold import workflow
         from qthreshold.backends import open_backend
+        from qthreshold.jobs import read_journal
 
         run = _open(directory)
         if workflow.measured_elsewhere(run):
             _nothing_to_run(directory, quiet)
             return
-        with Progress(not (quiet or no_progress)) as progress, open_backend(workflow.read_header(run)["backend"]) as backend:
+        header, before = workflow.read_header(run), read_journal(run)
+        with Progress(not (quiet or no_progress)) as progress, open_backend(header["backend"]) as backend:
             workflow.submit(run, backend, consent=consent(cap, yes, progress), retry=retry, resubmit=resubmit, watch=progress)
-        if not quiet:
-            show(f"{len(run.names('tickets'))} tickets submitted. Next: qthreshold collect {directory}")
+        after = read_journal(run)
+        if json:
+            show_json([{"ticket": a.ticket, "tag": a.tag, "job_id": a.job_id, "state": a.state} for a in after.attempts.values()])
+        elif not quiet:
+            tickets = run.names("tickets")
+            if "limits" not in header:
+                show(f"{len(tickets)} tickets submitted. Next: qthreshold collect {shown(directory)}")
+                return
+            sent = {a.job_id for a in after.attempts.values()} - {a.job_id for a in before.attempts.values()}
+            ended = sum(getattr(after.last(n), "state", "") == "ended" for n in range(len(tickets)))
+            show(f"{len(sent)} job{'' if len(sent) == 1 else 's'} sent, of a run of {len(tickets)}.")
+            if ended and not retry:
+                show(f"{ended} ended without a result: 'qthreshold submit {shown(directory)} --retry' sends them again.")
+            if not header.get("paid"):
+                show(f"They end with this process; 'qthreshold resume {shown(directory)} --retry' runs and fetches them in one.")
+            else:
+                show(f"Next: qthreshold collect {shown(directory)}")
 
 
 def collect(
@@ -146,7 +165,7 @@ def collect(
         with Progress(not (quiet or no_progress)) as progress, open_backend(workflow.read_header(run)["backend"], workers=workers) as backend:
             workflow.collect(run, backend, progress, patience)
         if not quiet:
-            show(f"{len(run.names('counts'))} of {len(run.names('tickets'))} tickets collected. Next: qthreshold analyse {directory}")
+            show(f"{len(run.names('counts'))} of {len(run.names('tickets'))} tickets collected. Next: qthreshold analyse {shown(directory)}")
 
 
 def cancel(directory: Directory, json: Json = False, quiet: Quiet = False) -> None:
@@ -165,7 +184,7 @@ def cancel(directory: Directory, json: Json = False, quiet: Quiet = False) -> No
         elif not quiet:
             for a, state in ended:
                 show(f"job {a.ticket + 1} ({a.job_id}): {state}")
-            show("Nothing was under way." if not ended else f"Results of jobs that are done: qthreshold collect {directory}")
+            show("Nothing was under way." if not ended else f"Results of jobs that are done: qthreshold collect {shown(directory)}")
 
 
 def analyse(
@@ -179,7 +198,7 @@ def analyse(
 
         workflow.analyse(_open(directory), partial=partial)
         if not quiet:
-            show(f"analysed. Next: qthreshold judge {directory}")
+            show(f"analysed. Next: qthreshold judge {shown(directory)}")
 
 
 def report(directory: Directory, json: Json = False, quiet: Quiet = False) -> None:
