@@ -48,6 +48,7 @@ def test_the_story_of_a_run():
     assert journal.last(1).tag == "b-2"
     assert journal.last(7) is None
     assert journal.seconds == 2.5 + 4.0 + 3.0 + 3.0  # charged where it is known; a job that failed counts by its estimate
+    assert journal.copies == {"j4": 0.0}
     assert journal.charged is None  # not of every job that ran
     rest = [{"event": "charged", "tag": "b-1", "seconds": 0.0}, {"event": "charged", "tag": "b-2", "seconds": 1.0}]
     assert Journal.replay([*STORY, *rest]).charged == 7.5

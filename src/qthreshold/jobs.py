@@ -167,14 +167,14 @@ class Campaign:
             InputError: The device can no longer run the plan, or nobody agreed; nothing was sent.
             BackendError: The provider failed or the cap is reached; what was sent is in the journal.
         """
-        if consent.cap is not None and self.journal.consented and consent.cap != self.journal.cap:
-            self._note("consent", cap=consent.cap)
         self._ask_charges()
         self.reconcile(resubmit=resubmit)
         if retry and resubmit:
             self._give_up_lost()
         todo = [t for t in self.tickets if self._to_send(t, retry)]
         if not todo:
+            if consent.cap not in (None, self.journal.cap):
+                self._note("consent", cap=consent.cap)  # for what may still come
             return
         obstacles = self.backend.obstacles(self.plan, self.device)
         if obstacles:
@@ -293,6 +293,9 @@ class Campaign:
                 if last or not error.passing:
                     raise
                 self._pause(attempt, f"{job.name}: {error}")
+            except KeyboardInterrupt:
+                _on_their_way.add(tag)
+                raise
             except TransientError as error:
                 if error.under_way:
                     _on_their_way.add(tag)
@@ -407,7 +410,7 @@ class Campaign:
         for tag, ids in found.items():
             kept = self.journal.attempts[tag].job_id if tag in self.journal.attempts else None
             for job_id in ids if kept in ids else []:
-                if job_id != kept:
+                if job_id != kept and job_id not in self.journal.copies:
                     self._cancel(job_id)
                     ran = self._patiently(lambda job_id=job_id: self.backend.look(job_id)).state == "done"  # type: ignore[misc]
                     self._note("duplicate", tag=tag, job_id=job_id, estimate=self.journal.attempts[tag].estimate)

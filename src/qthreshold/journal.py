@@ -82,13 +82,13 @@ class Journal:
         attempts: By tag, in the order of their intents.
         cap: Seconds of device time that the run may use; None: no cap was given.
         consented: Whether anybody agreed to paid jobs.
-        copies: Seconds of second jobs of a tag, which were cancelled but may have run.
+        copies: Ids of second jobs of a tag, and their seconds: they were cancelled, but may have run.
     """
 
     attempts: dict[str, Attempt] = field(default_factory=dict)
     cap: float | None = None
     consented: bool = False
-    copies: float = 0.0
+    copies: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def replay(cls, events: Iterable[Mapping[str, Any]]) -> "Journal":
@@ -109,7 +109,7 @@ class Journal:
                 limit=event.get("limit"), content=event.get("content", ""),
             )  # fmt: skip
         elif kind == "duplicate":
-            self.copies += event.get("estimate", 0.0)
+            self.copies[event["job_id"]] = event.get("estimate", 0.0)
         elif event.get("tag") in self.attempts:
             self._follow(self.attempts[event["tag"]], kind, event)
 
@@ -131,7 +131,7 @@ class Journal:
     @property
     def seconds(self) -> float:
         """Device time used or spoken for by all attempts so far."""
-        return sum(a.seconds for a in self.attempts.values()) + self.copies
+        return sum(a.seconds for a in self.attempts.values()) + sum(self.copies.values())
 
     @property
     def charged(self) -> float | None:
