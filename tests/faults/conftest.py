@@ -30,6 +30,16 @@ PATIENCE = "first=0.05,longest=0.1,tries=3,pause=0.05,settle=0.1,read=1.5,post=3
 DEVICE = "FakeManilaV2"
 
 
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):  # one of several processes
+        session.config.workeroutput["survived"] = dict(survived)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    survived.update(node.workeroutput.get("survived", {}))
+
+
 def pytest_terminal_summary(terminalreporter):
     if survived:
         for kind, n in sorted(survived.items()):
