@@ -78,6 +78,16 @@ def test_a_circuit_that_no_job_can_hold_is_named_with_the_limit():
         provider_tickets(PLAN, "x", load, limits(instructions_per_qubit=3))
 
 
+def test_no_job_is_longer_than_the_provider_lets_one_run():
+    load = circuit_load(PLAN, DEVICE, {})
+    long = load.seconds.max()
+    tickets = provider_tickets(PLAN, "x", load, limits(longest_job=10 * long + 5.0, job_overhead=5.0))
+    assert len(tickets) > len(provider_tickets(PLAN, "x", load, limits()))
+    assert all(load.seconds[t.circuits].sum() + 5.0 <= 10 * long + 5.0 for t in tickets)
+    with pytest.raises(ValueError, match=r"alone needs 0\.\d+ seconds \(limit 0\.001\)"):
+        provider_tickets(PLAN, "x", load, limits(longest_job=0.001, job_overhead=0.0))
+
+
 def test_the_default_recipe_on_133_qubits_is_at_most_20_jobs_within_the_shipped_limits():
     device = build(load_profile("heron-133")).device
     plan = plan_of(device, "default")
@@ -102,7 +112,7 @@ def test_shipped_limits_are_dated_and_say_where_they_come_from(name):
 def test_a_plan_without_circuits_needs_no_job():
     device = device_of([], [], 3)
     plan = plan_of(device.replace(qubit_status=("absent",) * 3, qubit_reason=("gone",) * 3))
-    nothing = Load(instructions=np.zeros(0, int), two_qubit_gates=np.zeros(0, int), control=np.zeros((0, 3), int))
+    nothing = Load(instructions=np.zeros(0, int), two_qubit_gates=np.zeros(0, int), control=np.zeros((0, 3), int), seconds=np.zeros(0))
     assert provider_tickets(plan, "x", nothing, limits()) == layer_tickets(plan, "x") == []
 
 

@@ -58,11 +58,13 @@ class Load:
         instructions: Gates and measurements, ``(C,)``.
         two_qubit_gates: ``(C,)``.
         control: Control instructions on each qubit, ``(C, n)``, a gate weighted as the provider counts it.
+        seconds: Device time of all executions of each circuit, ``(C,)``.
     """
 
     instructions: Ints
     two_qubit_gates: Ints
     control: Ints
+    seconds: npt.NDArray[np.float64]
 
 
 def layer_tickets(plan: Plan, backend: str) -> list[Ticket]:
@@ -96,9 +98,10 @@ def _split(circuits: Ints, shots: int, load: Load, limits: Limits) -> list[Ints]
     sizes = {
         "circuits": np.ones_like(circuits), "executions": np.full_like(circuits, shots),
         "payload_bytes": np.ceil(load.instructions[circuits] * limits.bytes_per_instruction).astype(np.int64) + limits.bytes_per_circuit,
-        "two_qubit_gates": load.two_qubit_gates[circuits],
+        "two_qubit_gates": load.two_qubit_gates[circuits], "seconds": load.seconds[circuits],
     }  # fmt: skip
-    most = {name: getattr(limits, name) for name in (*sizes, "instructions_per_qubit")}
+    most = {name: getattr(limits, name) for name in (*sizes, "instructions_per_qubit") if name != "seconds"}
+    most["seconds"] = None if limits.longest_job is None else limits.longest_job - limits.job_overhead
     control = np.cumsum(load.control[circuits], axis=0)
     out: list[Ints] = []
     start = 0
@@ -106,16 +109,15 @@ def _split(circuits: Ints, shots: int, load: Load, limits: Limits) -> list[Ints]
         before = control[start - 1] if start else np.zeros_like(control[0])
         filled = {name: np.cumsum(size[start:]) for name, size in sizes.items()}
         filled["instructions_per_qubit"] = (control[start:] - before).max(axis=1, initial=0)
-        fits = (
-            min(int(np.searchsorted(filled[n], m, side="right")) for n, m in most.items() if m is not None) if any(most.values()) else len(circuits)
-        )
+        room = [int(np.searchsorted(filled[n], m, side="right")) for n, m in most.items() if m is not None]
+        fits = min(room, default=len(circuits) - start)
         if not fits:
-            raise ValueError(_too_large(int(circuits[start]), {n: int(f[0]) for n, f in filled.items()}, most, limits.provider))
+            raise ValueError(_too_large(int(circuits[start]), {n: f[0] for n, f in filled.items()}, most, limits.provider))
         out.append(circuits[start : start + fits])
         start += fits
     return out
 
 
-def _too_large(circuit: int, sizes: Mapping[str, int], most: Mapping[str, int | None], provider: str) -> str:
-    over = [f"{sizes[n]:,} {n.replace('_', ' ')} (limit {m:,})" for n, m in most.items() if m is not None and sizes[n] > m]
+def _too_large(circuit: int, sizes: Mapping[str, float], most: Mapping[str, float | None], provider: str) -> str:
+    over = [f"{sizes[n]:,.10g} {n.replace('_', ' ')} (limit {m:,.10g})" for n, m in most.items() if m is not None and sizes[n] > m]
     return f"circuit {circuit} alone needs {' and '.join(over)} of {provider}; take shorter lengths, fewer shots or a larger spacing in the recipe"

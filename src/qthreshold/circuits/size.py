@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from qthreshold.circuits import native
 from qthreshold.device import Device
-from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan
+from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, circuit_seconds
 from qthreshold.ticket import Load
 
 __all__ = ["circuit_load"]
@@ -45,7 +45,8 @@ def circuit_load(plan: Plan, device: Device, weights: Mapping[str, int]) -> Load
             both = weights.get(gate, 1) * counted[:, _GATE] + weights.get("measure", 1)
             for side in range(qubits.shape[1]):
                 np.add.at(control, (circuit, qubits[:, side]), counted[:, 2 * side : 2 * side + 2] @ per_gate + both)
-    return Load(instructions=instructions, two_qubit_gates=two_qubit, control=control)
+    seconds = plan.circuit_shots * (device.repetition_delay + circuit_seconds(plan, device))
+    return Load(instructions=instructions, two_qubit_gates=two_qubit, control=control, seconds=seconds)
 
 
 def _chunks(plan: Plan, units: Ints) -> Iterator[Ints]:
