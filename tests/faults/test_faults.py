@@ -443,7 +443,10 @@ def ask(b, reply, *args):
     """Run a command on a terminal and answer its question with text or a signal; returns exit code and what the terminal showed."""
     here, there = pty.openpty()
     env = plain_environment() | b.env | {"TERM": "xterm", "COLUMNS": "100"}
-    process = subprocess.Popen(command(*args), stdin=there, stdout=there, stderr=there, env=env, cwd=b.home, start_new_session=True)
+    process = subprocess.Popen(
+        command(*args), stdin=there, stdout=there, stderr=there, env=env, cwd=b.home, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a background job would ignore it
+    )  # fmt: skip
     os.close(there)
     shown = b""
     with contextlib.suppress(OSError):  # the other end is closed

@@ -62,6 +62,9 @@ def run_command() -> int:
         code = app(standalone_mode=False)
     except Exception as caught:
         error: Any = caught
+        if type(error).__name__ == "Abort":  # Ctrl-C where nobody further in was ready for it
+            print("qthreshold: interrupted", file=sys.stderr)
+            return 130
         if not hasattr(error, "format_message"):  # a usage error; known by its form because typer carries its own copy of click
             raise
         if type(error).__name__ == "NoArgsIsHelpError":
