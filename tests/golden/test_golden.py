@@ -27,6 +27,7 @@ IDS = {
     "device-1.json": (Device, "b8ccef0644f0bea637fec37a0b9e3d970e49216a4b7051c502cf0500cf0f5aaf"),
     "truth-1.json": (Truth, "12d7c26b36db3f085adca0e4059cbbf55b18187417c3b9f10cebdecb929eb3bd"),
     "plan-1.npz": (Plan, "c327ca10d28f1a11e9caa805a0115cab436cfbe7576a4203cc31f4013d677374"),
+    "plan-2.npz": (Plan, "2fe6865b1d43ab356315992cc82f6e2fdeeedc30a92118783111ff88122e1d65"),
     "ticket-1.json": (Ticket, "eac4d1e5989b31143670fa95e6b1bf8831a63f4d613fa176d86a5d6303a0cf15"),  # upgraded: the ids of its content today
     "ticket-2.json": (Ticket, "83d535053eae53620616e0e2c6165cb350f81bc95318cfcc10b0c49cca840949"),
     "counts-1.npz": (Counts, "30a29a7fbabb78569d9a89a170e8cdd92b691c5655484d2220a4ee355fc74e8f"),
