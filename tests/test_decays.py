@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from qthreshold.counts import add_counts, no_counts, pack_outcomes
+from qthreshold.counts import add_counts, pack_outcomes
 from qthreshold.decays import DecayTable, make_decays
 from qthreshold.plan import ONE_QUBIT, READOUT, TWO_QUBIT
+from qthreshold.tallies import tally
 from reference.devices import device_of, line_device, small_plan, small_recipe
 
 
@@ -105,6 +106,8 @@ def test_decays_of_added_counts_are_the_sum():
     plan = small_plan(device)
     parts = [random_counts(plan, device, s)[0] for s in (3, 4)]
     one, two, both = (make_decays(plan, device, c) for c in (*parts, add_counts(parts)))
+    assert make_decays(plan, device, parts) == both
+    assert make_decays(plan, device, [tally(plan, device, p) for p in parts]) == both
     np.testing.assert_array_equal(both.two_qubit_survived, one.two_qubit_survived + two.two_qubit_survived)
     np.testing.assert_array_equal(both.readout_wrong, one.readout_wrong + two.readout_wrong)
 
@@ -151,7 +154,7 @@ def test_counts_of_another_plan_are_refused():
 def test_expected_outcomes_of_another_shape_are_refused():
     device = line_device("cz")
     plan = small_plan(device)
-    decays = make_decays(plan, device, no_counts(plan.id, 5))
+    decays = make_decays(plan, device, [])
     with pytest.raises(ValueError, match=r"one_qubit: expected outcomes \(1, 1\) and shots \(5, "):
         decays.replace(one_qubit_expected=np.zeros((1, 1), np.uint8))
 

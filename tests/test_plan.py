@@ -1,4 +1,3 @@
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,8 +7,9 @@ from qthreshold.backends.profiles import build, load_profile
 from qthreshold.circuits import native
 from qthreshold.datafiles import load_named
 from qthreshold.numerics import cliffords
-from qthreshold.plan import INTERLEAVED, ONE_QUBIT, PADDING_CODES, PADDING_PAULI, READOUT, REFERENCE, TWO_QUBIT, make_plan, plan_cost
+from qthreshold.plan import INTERLEAVED, ONE_QUBIT, READOUT, REFERENCE, TWO_QUBIT, make_plan, plan_cost
 from qthreshold.recipe import Recipe
+from qthreshold.steps import PADDING_CODES, PADDING_PAULI
 from qthreshold.ticket import layer_tickets
 from reference.devices import device_of, line_device, small_plan, small_recipe
 from reference.graphs import distance
@@ -27,8 +27,7 @@ def units_of(plan, circuit):
 
 
 def sequence(plan, unit):
-    start, m = plan.unit_start[unit], plan.circuit_length[plan.unit_circuit[unit]]
-    return plan.cliffords[start : start + m], plan.paddings[start : start + m]
+    return plan.sequences([unit])
 
 
 def padding_elements():
@@ -145,8 +144,7 @@ def test_two_seeds_share_no_sequence():
 def test_cliffords_and_paddings_are_uniform():
     plan = small_plan(DEVICE, small_recipe(lengths=[1, 1500], sequences=8))
     two = circuits_of(plan, TWO_QUBIT)
-    start = plan.unit_start[np.isin(plan.unit_circuit, two)].min()
-    drawn, pads = plan.cliffords[start:], plan.paddings[start:]
+    drawn, pads = plan.sequences(np.flatnonzero(np.isin(plan.unit_circuit, two[plan.circuit_arm[two] == REFERENCE])))
     per = np.bincount(drawn // 16, minlength=720)
     assert abs((((per - len(drawn) / 720) ** 2) / (len(drawn) / 720)).sum() - 719) < 5 * np.sqrt(2 * 719)
     for layer in pads.T:
@@ -164,7 +162,8 @@ def test_paddings_draw_every_pauli_with_equal_chance_and_both_pulse_signs():
 
 
 def test_plain_protocol_draws_no_paddings():
-    assert not small_plan(DEVICE, small_recipe(protocol="plain")).paddings.any()
+    plan = small_plan(DEVICE, small_recipe(protocol="plain"))
+    assert not plan.sequences(np.arange(len(plan.unit_circuit)))[1].any()
 
 
 def test_readout_patterns_come_with_their_complements():

@@ -20,7 +20,8 @@ from qthreshold.backends.noise import Noise, native_ptm, pair_channels
 from qthreshold.circuits import native
 from qthreshold.device import Device
 from qthreshold.numerics import channels, cliffords
-from qthreshold.plan import INTERLEAVED, PADDING_CODES, PADDING_PAULI, TWO_QUBIT, Plan
+from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan
+from qthreshold.steps import PADDING_CODES, PADDING_PAULI
 
 Real = npt.NDArray[np.float64]
 
@@ -188,13 +189,15 @@ def survival(register: Register, plan: Plan) -> tuple[Real, npt.NDArray[np.int64
 
 def _survival(register: Register, plan: Plan, units: npt.NDArray[np.int64], m: int, arm: int) -> Real:
     """Survival of units of one length and arm, ``(U,)``."""
-    edge, start = plan.unit_target[units].astype(np.int64), plan.unit_start[units]
+    edge = plan.unit_target[units].astype(np.int64)
+    drawn, layers = plan.sequences(units)
+    drawn, layers = drawn.reshape(-1, m), layers.reshape(-1, m, 2)
     v = np.zeros((len(units), 16))
     v[:, [0, 3, 12, 15]] = 1.0  # both qubits in the ground state
     block = register.block[edge]
     for step in range(m):
-        v = register.apply(edge, plan.cliffords[start + step].astype(np.int64), v)
-        pads = plan.paddings[start + step]
+        v = register.apply(edge, drawn[:, step].astype(np.int64), v)
+        pads = layers[:, step]
         if plan.padded:
             v = (register.paddings[edge, pads[:, 0]] @ v[:, :, None])[..., 0]
         if arm == INTERLEAVED:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from qthreshold.identity import Record
 
-__all__ = ["Counts", "add_counts", "no_counts", "pack_outcomes", "unpack_bits"]
+__all__ = ["Counts", "add_counts", "pack_outcomes", "unpack_bits"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -89,11 +89,6 @@ def add_counts(parts: Iterable[Counts]) -> Counts:
         raise ValueError("counts of different plans do not add")
     join = [np.concatenate([getattr(p, name) for p in parts]) for name in ("circuit", "bits", "count")]
     return pack_outcomes(parts[0].plan_id, parts[0].n_qubits, *join)
-
-
-def no_counts(plan_id: str, n_qubits: int) -> Counts:
-    """Counts of a plan without circuits."""
-    return pack_outcomes(plan_id, n_qubits, np.zeros(0, dtype=np.int32), np.zeros((0, n_qubits), dtype=np.uint8))
 
 
 def unpack_bits(packed: npt.NDArray[np.uint8], n_qubits: int) -> npt.NDArray[np.uint8]:

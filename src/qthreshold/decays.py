@@ -1,15 +1,17 @@
 """Decays: survival counts per target, arm, length and sequence, and readout misassignments, from counts and plan."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from qthreshold.counts import Counts, unpack_bits
+from qthreshold.counts import Counts
 from qthreshold.device import Device
 from qthreshold.identity import Record
 from qthreshold.plan import ONE_QUBIT, READOUT, TWO_QUBIT, Plan
+from qthreshold.tallies import Tallies, tally
 
 __all__ = ["DecayTable", "make_decays"]
 
@@ -58,19 +60,17 @@ class DecayTable(Record):
                 raise ValueError(f"{name}: expected outcomes {expected.shape} and shots {shots.shape} differ")
 
 
-def make_decays(plan: Plan, device: Device, counts: Counts) -> DecayTable:
+def make_decays(plan: Plan, device: Device, counts: Counts | Tallies | Iterable[Counts | Tallies]) -> DecayTable:
     """Sort outcomes into decay curves.
 
     Args:
         plan: The plan that the counts belong to.
         device: Its device.
-        counts: Outcomes; circuits without any leave empty cells.
+        counts: Outcomes, in one piece or in several, one of which is held at a time; circuits without any leave empty cells.
 
     Raises:
         ValueError: The counts belong to another plan, or the plan to another device.
     """
-    if counts.plan_id != plan.id:
-        raise ValueError(f"counts of plan {counts.plan_id[:12]} do not belong to plan {plan.id[:12]}")
     if device.id != plan.device_id:
         raise ValueError(f"device {device.id[:12]} is not the one of plan {plan.id[:12]}, which is {plan.device_id[:12]}")
     samples = {e: int(plan.circuit_sample[plan.circuit_experiment == e].max(initial=-1)) + 1 for e in (ONE_QUBIT, TWO_QUBIT)}
@@ -83,36 +83,29 @@ def make_decays(plan: Plan, device: Device, counts: Counts) -> DecayTable:
     good = {e: np.zeros(s, dtype=np.int64) for e, s in shape.items()}
     shots = {e: np.zeros(s, dtype=np.int64) for e, s in shape.items()}
     ends = {e: np.zeros(shape[e], dtype=np.uint8) for e in (ONE_QUBIT, TWO_QUBIT)}
-    first_row = np.searchsorted(counts.circuit, np.arange(plan.n_circuits + 1))
-    first_unit = np.searchsorted(plan.unit_circuit, np.arange(plan.n_circuits + 1))
-    for c in range(plan.n_circuits):
-        rows = slice(first_row[c], first_row[c + 1])
-        units = slice(first_unit[c], first_unit[c + 1])
-        if rows.start == rows.stop:
-            continue
-        experiment = int(plan.circuit_experiment[c])
-        bits = unpack_bits(counts.bits[rows], device.n_qubits)
-        targets, expected = plan.unit_target[units], plan.unit_expected[units]
-        if experiment == TWO_QUBIT:
-            qubits = device.direction[targets]
-            seen = bits[:, qubits[:, 0]] + 2 * bits[:, qubits[:, 1]]
-        else:
-            seen = bits[:, targets]
-        hit = counts.count[rows] @ (seen == expected)
-        total = int(counts.count[rows].sum())
-        row = np.searchsorted(plan.edges if experiment == TWO_QUBIT else plan.qubits, targets)
-        if experiment == READOUT:
-            cell: tuple[Any, ...] = (row, expected)
-            hit = total - hit
-        else:
-            i = int(np.searchsorted(lengths[experiment], plan.circuit_length[c]))
-            cell = (row, i, int(plan.circuit_sample[c]))
-            cell = (int(plan.circuit_arm[c]), *cell) if experiment == TWO_QUBIT else cell
-            ends[experiment][cell] = expected
-        np.add.at(good[experiment], cell, hit)
-        np.add.at(shots[experiment], cell, total)
+    plan_id = plan.id
+    for part in [counts] if isinstance(counts, (Counts, Tallies)) else counts:
+        if part.plan_id != plan_id:
+            raise ValueError(f"counts of plan {part.plan_id[:12]} do not belong to plan {plan_id[:12]}")
+        tallies = tally(plan, device, part) if isinstance(part, Counts) else part
+        kind = plan.circuit_experiment[plan.unit_circuit[tallies.units]]
+        for experiment in np.unique(kind).tolist():
+            mine = np.flatnonzero(kind == experiment)
+            units, outcomes = tallies.units[mine], tallies.outcomes[mine]
+            circuit, expected = plan.unit_circuit[units], plan.unit_expected[units]
+            total, hit = outcomes.sum(axis=1), outcomes[np.arange(len(units)), expected]
+            row = np.searchsorted(plan.edges if experiment == TWO_QUBIT else plan.qubits, plan.unit_target[units])
+            if experiment == READOUT:
+                cell: tuple[Any, ...] = (row, expected)
+                hit = total - hit
+            else:
+                cell = (row, np.searchsorted(lengths[experiment], plan.circuit_length[circuit]), plan.circuit_sample[circuit])
+                cell = (plan.circuit_arm[circuit], *cell) if experiment == TWO_QUBIT else cell
+                ends[experiment][cell] = expected
+            np.add.at(good[experiment], cell, hit)
+            np.add.at(shots[experiment], cell, total)
     return DecayTable(
-        plan_id=plan.id, qubits=plan.qubits, edges=plan.edges, readout_wrong=good[READOUT], readout_shots=shots[READOUT],
+        plan_id=plan_id, qubits=plan.qubits, edges=plan.edges, readout_wrong=good[READOUT], readout_shots=shots[READOUT],
         one_qubit_lengths=lengths[ONE_QUBIT], one_qubit_survived=good[ONE_QUBIT], one_qubit_shots=shots[ONE_QUBIT],
         one_qubit_expected=ends[ONE_QUBIT],
         two_qubit_lengths=lengths[TWO_QUBIT], two_qubit_survived=good[TWO_QUBIT], two_qubit_shots=shots[TWO_QUBIT],

@@ -20,17 +20,16 @@ import numpy as np
 import numpy.typing as npt
 
 from qthreshold.device import Device
-from qthreshold.identity import Record
+from qthreshold.identity import Arrays, Record, content_id, parts
 from qthreshold.numerics import cliffords, graphs
 from qthreshold.recipe import Recipe
 from qthreshold.schedule import Schedule, one_qubit_schedule, step_seconds, two_qubit_schedule
+from qthreshold.steps import DRAWN, STORED, draw_steps, layer_paulis, product
 
 __all__ = [
     "INTERLEAVED",
     "MOST_STEPS",
     "ONE_QUBIT",
-    "PADDING_CODES",
-    "PADDING_PAULI",
     "READOUT",
     "REFERENCE",
     "TWO_QUBIT",
@@ -50,14 +49,15 @@ READOUT, ONE_QUBIT, TWO_QUBIT = 0, 1, 2
 _NAMES = {READOUT: "readout", ONE_QUBIT: "rb1", TWO_QUBIT: "rb2"}
 REFERENCE, INTERLEAVED = 0, 1
 
-MOST_STEPS = 500_000_000
-"""Steps that a plan can hold (2 GB of indices)."""
+MOST_STEPS = 10_000_000_000
+"""Steps that a plan can have: planning these takes minutes, running them hours."""
 
-PADDING_CODES = np.array([0, 0, 1, 1, 2, 3, 4, 5], dtype=np.uint8)
-"""Draw one of eight with equal chance: I I Z Z X+ X- Y+ Y-, as numbers of ``native.PADDINGS``."""
+_CHUNK = 4_000_000  # steps that are drawn at a time
 
-PADDING_PAULI = np.array([0, 2, 1, 1, 3, 3])
-"""The Pauli (bit 0 is X, bit 1 is Z) behind each padding I Z X+ X- Y+ Y-."""
+
+def _upgrade_1(header: Mapping[str, Any], arrays: Arrays) -> tuple[dict[str, Any], Arrays]:
+    """Version 1 held every step."""
+    return {**header, "steps": STORED}, dict(arrays)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -77,14 +77,16 @@ class Plan(Record):
         circuit_experiment, circuit_arm, circuit_layer, circuit_length, circuit_sample, circuit_shots: One entry per
             circuit, ``(C,)``, in execution order.
         unit_circuit, unit_target: Circuit and target (qubit, or row of ``device.edges``) of each unit, ``(U,)``.
-        unit_start: Where the unit's steps start in ``cliffords`` and ``paddings``.
+        unit_start: Where the unit's steps start in the stream of its experiment and length; both arms of a sequence have the same steps.
         unit_final: Element that ends the sequence.
         unit_expected: Expected outcome; bit 0 belongs to the first qubit of the native order.
-        cliffords: Clifford indices of all steps, ``(S,)``; both arms of a sequence point to the same steps.
-        paddings: Padding layers P1 and P2 of each step (``6 * j + i`` as in ``native.padding_words``), ``(S, 2)``.
+        steps: How :meth:`sequences` finds the steps: drawn from ``seed`` (:data:`.steps.DRAWN`), or ``stored``.
+        cliffords: Clifford indices of all steps, ``(S,)``, where they are stored.
+        paddings: Padding layers P1 and P2 of each step (``6 * j + i`` as in ``native.padding_words``), ``(S, 2)``, where they are stored.
     """
 
-    schema: ClassVar[str] = "qthreshold/plan/1"
+    schema: ClassVar[str] = "qthreshold/plan/2"
+    upgrades: ClassVar = {"qthreshold/plan/1": _upgrade_1}
     device_id: str
     recipe: Mapping[str, Any]
     seed: int
@@ -105,6 +107,7 @@ class Plan(Record):
     unit_start: npt.NDArray[np.int64]
     unit_final: npt.NDArray[np.uint16]
     unit_expected: npt.NDArray[np.uint8]
+    steps: str
     cliffords: npt.NDArray[np.uint16]
     paddings: npt.NDArray[np.uint8]
 
@@ -116,6 +119,8 @@ class Plan(Record):
                     raise ValueError(f"{prefix}_{name} has shape {getattr(self, f'{prefix}_{name}').shape}, expected {first.shape}")
         if self.paddings.shape != (len(self.cliffords), 2):
             raise ValueError(f"paddings {self.paddings.shape} do not fit {len(self.cliffords)} steps")
+        if self.steps not in (DRAWN, STORED):
+            raise ValueError(f"unknown way to hold steps {self.steps!r}; accepted: {DRAWN}, {STORED}")
 
     @property
     def n_circuits(self) -> int:
@@ -139,6 +144,51 @@ class Plan(Record):
     def block(self) -> str:
         """The interleaved block: ``cnot`` or ``native``."""
         return str(self.recipe["two_qubit"]["gate"])
+
+    @property
+    def id(self) -> str:
+        """SHA-256 of the content, hex; plans of the first version keep theirs."""
+        header, arrays = parts(self)
+        if self.steps == STORED:
+            return content_id("qthreshold/plan/1", {k: v for k, v in header.items() if k != "steps"}, arrays)
+        return content_id(self.schema, header, arrays)
+
+    def sequences(self, units: npt.ArrayLike) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint8]]:
+        """The steps of some units, one unit after the other.
+
+        Args:
+            units: Any units, ``(U,)``.
+
+        Returns:
+            Clifford indices ``(S,)`` and padding layers ``(S, 2)``; unit u takes as many as its circuit is long.
+        """
+        units = np.asarray(units, dtype=np.int64)
+        circuit = self.unit_circuit[units]
+        length, start = self.circuit_length[circuit], self.unit_start[units]
+        end = np.cumsum(length)
+        within = np.arange(end[-1] if end.size else 0) - np.repeat(end - length, length)
+        if self.steps == STORED:
+            at = within + np.repeat(start, length)
+            return self.cliffords[at], self.paddings[at]
+        experiment = self.circuit_experiment[circuit].astype(np.int64)
+        row = np.where(experiment == TWO_QUBIT, np.searchsorted(self.two_qubit_lengths, length), np.searchsorted(self.one_qubit_lengths, length))
+        row[experiment == READOUT] = 0
+        # what follows each other in a stream is drawn in one go, and what both arms share once
+        key = np.stack([experiment, row, start], axis=1)
+        different, which = np.unique(key, axis=0, return_inverse=True)
+        size = np.zeros(len(different), dtype=np.int64)
+        size[which.ravel()] = length
+        joined = (different[1:, :2] == different[:-1, :2]).all(axis=1) & (different[1:, 2] == different[:-1, 2] + size[:-1])
+        first = np.flatnonzero(np.concatenate([[True], ~joined])) if len(different) else np.zeros(0, dtype=np.int64)
+        total = np.add.reduceat(size, first) if first.size else size
+        parts = [
+            draw_steps(self.seed, e, i, s, t, 2 if e == TWO_QUBIT else 1)
+            for (e, i, s), t in zip(different[first].tolist(), total.tolist(), strict=True)
+        ]
+        drawn = np.concatenate([np.zeros(0, dtype=np.uint16), *(c for c, _ in parts)])
+        paddings = np.concatenate([np.zeros((0, 2), dtype=np.uint8), *(p for _, p in parts)])
+        at = within + np.repeat((np.cumsum(size) - size)[which.ravel()], length)
+        return drawn[at], paddings[at] if self.padded else np.zeros((len(at), 2), dtype=np.uint8)
 
     def parsed_recipe(self) -> Recipe:
         """The recipe as a checked object."""
@@ -188,7 +238,7 @@ def make_plan(device: Device, recipe: Recipe, seed: int, block_element: Mapping[
     steps = len(qubits) * of_qubits.steps + len(edges) * of_edges.steps
     if steps > MOST_STEPS:
         raise ValueError(
-            f"the recipe asks for {steps:,} random Cliffords, more than a plan can hold ({MOST_STEPS:,}); take shorter lengths or fewer sequences"
+            f"the recipe asks for {steps:,} random Cliffords, more than a plan can have ({MOST_STEPS:,}); take shorter lengths or fewer sequences"
         )
     builder = _Builder(device, seed, two.protocol == "padded")
     builder.readout(qubits, recipe.readout.patterns, recipe.readout.shots)
@@ -197,7 +247,7 @@ def make_plan(device: Device, recipe: Recipe, seed: int, block_element: Mapping[
     return Plan(
         device_id=device.id, recipe=recipe.as_planned(), seed=seed,
         one_qubit_lengths=of_qubits.lengths, two_qubit_lengths=of_edges.lengths, qubits=qubits, edges=edges, n_edges_usable=len(usable),
-        context=_context(device, edges, edge_layer),
+        context=_context(device, edges, edge_layer), steps=DRAWN,
         **builder.arrays(),
     )  # fmt: skip
 
@@ -219,7 +269,8 @@ def preflight_plan(device: Device, shots: int = 100) -> Plan:
     none = np.zeros(0, dtype=np.int64)
     return Plan(
         device_id=device.id, recipe=Recipe(schema="qthreshold/recipe/1", name="preflight").as_planned(), seed=0,
-        one_qubit_lengths=none, two_qubit_lengths=none, qubits=few, edges=none, n_edges_usable=0, context="unstated", **builder.arrays(),
+        one_qubit_lengths=none, two_qubit_lengths=none, qubits=few, edges=none, n_edges_usable=0, context="unstated", steps=DRAWN,
+        **builder.arrays(),
     )  # fmt: skip
 
 
@@ -229,7 +280,8 @@ def plan_without_circuits(device: Device, recipe: Recipe, one_qubit_lengths: npt
     return Plan(
         device_id=device.id, recipe=recipe.as_planned(), seed=0,
         one_qubit_lengths=np.array(one_qubit_lengths, dtype=np.int64), two_qubit_lengths=np.array(two_qubit_lengths, dtype=np.int64),
-        qubits=device.usable_qubits, edges=edges, n_edges_usable=len(edges), context="unstated", **_Builder(device, 0, padded=False).arrays(),
+        qubits=device.usable_qubits, edges=edges, n_edges_usable=len(edges), context="unstated", steps=DRAWN,
+        **_Builder(device, 0, padded=False).arrays(),
     )  # fmt: skip
 
 
@@ -272,9 +324,7 @@ class _Builder:
         self.device, self.seed, self.padded = device, seed, padded
         self.circuits: list[npt.NDArray[np.int64]] = []  # rows: experiment, arm, layer, length, sample, shots
         self.units: list[npt.NDArray[np.int64]] = []  # rows: circuit, target, start, final, expected
-        self.cliffords: list[npt.NDArray[np.uint16]] = []
-        self.paddings: list[npt.NDArray[np.uint8]] = []
-        self.n_circuits = self.n_steps = 0
+        self.n_circuits = 0
 
     def readout(self, qubits: npt.NDArray[np.int64], patterns: int, shots: int) -> None:
         rng = seed_rng(self.seed, 0, READOUT)
@@ -288,14 +338,10 @@ class _Builder:
         blocks = []
         for i, (m, samples) in enumerate(zip(schedule.lengths.tolist(), schedule.sequences.tolist(), strict=True)):
             rng = seed_rng(self.seed, 0, ONE_QUBIT, i)
-            drawn = cliffords.sample(1, (len(qubits), samples, m), rng)
-            total = cliffords.pauli(np.zeros((len(qubits), samples), dtype=int), 1)
-            for step in range(m):
-                total = cliffords.compose(total, drawn[:, :, step], 1)
+            (total,) = self._totals(ONE_QUBIT, i, m, np.zeros((len(qubits), 0), dtype=np.uint16), samples)
             expected = _outcomes(len(qubits), samples, 1, rng)
             final = _finish(total, expected, 1, rng)
-            start = self._steps(drawn.reshape(-1), np.zeros((drawn.size, 2), dtype=np.uint8), m, drawn.shape[:2])
-            blocks.append((start, [(final, expected)]))
+            blocks.append((_starts(m, total.shape), [(final, expected)]))
         self._arrange(ONE_QUBIT, qubits, layer, schedule, blocks)
 
     def two_qubit(
@@ -305,36 +351,37 @@ class _Builder:
         schedule: Schedule,
         block: Mapping[str, int],
     ) -> None:
-        interleaved = np.array([block[self.device.gate[e]] for e in edges], dtype=np.int64)[:, None]
+        interleaved = np.array([block[self.device.gate[e]] for e in edges], dtype=np.uint16)[:, None]
         blocks = []
         for i, (m, samples) in enumerate(zip(schedule.lengths.tolist(), schedule.sequences.tolist(), strict=True)):
             rng = seed_rng(self.seed, 0, TWO_QUBIT, i)
-            shape = (len(edges), samples, m)
-            drawn = cliffords.sample(2, shape, rng)
-            code = PADDING_CODES[rng.integers(8, size=(*shape, 2, 2))] if self.padded else np.zeros((*shape, 2, 2), dtype=np.uint8)
-            local = PADDING_PAULI[code]  # (..., P1 or P2, qubit): bit 0 is X, bit 1 is Z
-            pauli = (local & 1) @ np.array([1, 2]) | ((local >> 1) @ np.array([1, 2])) << 2
-            padding = cliffords.pauli(pauli, 2)
-            totals = [cliffords.pauli(np.zeros(shape[:2], dtype=int), 2) for _ in (REFERENCE, INTERLEAVED)]
-            for step in range(m):
-                for arm in (REFERENCE, INTERLEAVED):
-                    t = cliffords.compose(totals[arm], drawn[:, :, step], 2)
-                    t = cliffords.compose(t, padding[:, :, step, 0], 2)
-                    t = cliffords.compose(t, interleaved, 2) if arm == INTERLEAVED else t
-                    totals[arm] = cliffords.compose(t, padding[:, :, step, 1], 2)
+            totals = self._totals(TWO_QUBIT, i, m, interleaved, samples)
             outcome = _outcomes(len(edges), samples, 2, rng)  # one for both arms: what readout does to it then cancels between them
             ends = [(_finish(t, outcome, 2, rng), outcome) for t in totals]
-            layers = (code[..., 0] + 6 * code[..., 1]).astype(np.uint8)
-            start = self._steps(drawn.reshape(-1), layers.reshape(-1, 2), m, shape[:2])
-            blocks.append((start, ends))
+            blocks.append((_starts(m, totals[0].shape), ends))
         self._arrange(TWO_QUBIT, edges, layer, schedule, blocks)
 
-    def _steps(self, drawn: npt.NDArray[np.uint16], paddings: npt.NDArray[np.uint8], m: int, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
-        start = self.n_steps + m * np.arange(int(np.prod(shape))).reshape(shape)
-        self.cliffords.append(drawn)
-        self.paddings.append(paddings)
-        self.n_steps += len(drawn)
-        return start
+    def _totals(self, experiment: int, row: int, m: int, interleaved: npt.NDArray[np.uint16], samples: int) -> list[npt.NDArray[np.uint16]]:
+        """What all steps of each sequence do together, ``(T, K)``, in each arm; there is an interleaved one where there is a block, ``(T, 1)``."""
+        targets, n = len(interleaved), 2 if experiment == TWO_QUBIT else 1
+        out = [np.zeros((targets, samples), dtype=np.uint16) for _ in range(1 + interleaved.shape[1])]
+        chunk = max(1, _CHUNK // max(samples * m, 1))
+        for first in range(0, targets, chunk):
+            here = slice(first, min(first + chunk, targets))
+            count = here.stop - first
+            drawn, layers = draw_steps(self.seed, experiment, row, first * samples * m, count * samples * m, n)
+            drawn = drawn.reshape(count, samples, m)
+            if n == 1:
+                out[0][here] = product(np.ascontiguousarray(drawn.transpose(2, 0, 1)), 1)
+                continue
+            # a Pauli after an element changes only the last bits of its index
+            before, after = (layer_paulis()[layers[:, j]].reshape(drawn.shape) if self.padded else np.uint16(0) for j in (0, 1))
+            padded = drawn ^ before
+            gate = interleaved[here]
+            arms = (padded ^ after, cliffords.compose(padded, gate[:, :, None], 2) ^ after)
+            for total, arm in zip(out, arms, strict=True):
+                total[here] = product(np.ascontiguousarray(arm.transpose(2, 0, 1)), 2)
+        return out
 
     def _arrange(self, experiment: int, targets: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], schedule: Schedule, blocks: list[Any]) -> None:
         """Layer by layer; the sequences of every length spread evenly over time; the arms of a sequence neighbours, in alternating order."""
@@ -363,9 +410,12 @@ class _Builder:
         out: dict[str, npt.NDArray[Any]] = {f"circuit_{n}": c[:, i].astype(t) for i, (n, t) in enumerate(zip(names, kinds, strict=True))}
         unit = zip(("circuit", "target", "start", "final", "expected"), (np.int32, np.int32, np.int64, np.uint16, np.uint8), strict=True)
         out |= {f"unit_{n}": u[:, i].astype(t) for i, (n, t) in enumerate(unit)}
-        out["cliffords"] = np.concatenate([np.zeros(0, dtype=np.uint16), *self.cliffords])
-        out["paddings"] = np.concatenate([np.zeros((0, 2), dtype=np.uint8), *self.paddings])
-        return out
+        return out | {"cliffords": np.zeros(0, dtype=np.uint16), "paddings": np.zeros((0, 2), dtype=np.uint8)}
+
+
+def _starts(m: int, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Where sequences of m steps start that follow each other in a stream."""
+    return m * np.arange(int(np.prod(shape))).reshape(shape)
 
 
 def _outcomes(targets: int, samples: int, n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:

@@ -138,8 +138,13 @@ class RunDirectory:
         np.savez_compressed(buffer, **content)
         self._write(name, buffer.getvalue())
 
-    def read_record(self, name: str, cls: type[R]) -> R:
+    def read_record(self, name: str, cls: type[R], *others: type[R]) -> R:
         """Read a record back and check its id.
+
+        Args:
+            name: File.
+            cls: What it should hold.
+            others: What it may hold instead.
 
         Raises:
             OutdatedError: It can be derived again, and an older version wrote it.
@@ -157,6 +162,8 @@ class RunDirectory:
                     envelope = json.loads(archive["header"].tobytes())
                     arrays = {k.removeprefix("array."): archive[k] for k in archive.files if k != "header"}
             schema, fields = str(envelope["schema"]), envelope["fields"]
+            if schema != cls.schema:
+                cls = next((c for c in (cls, *others) if schema == c.schema or schema in c.upgrades), cls)
             if schema != cls.schema and schema not in cls.upgrades:
                 raise self._other_schema(name, schema, cls.schema)
             if envelope["id"] != content_id(schema, fields, arrays):

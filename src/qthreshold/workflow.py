@@ -30,7 +30,7 @@ from qthreshold.backends.base import Backend, Provider, is_provider, is_simulato
 from qthreshold.backends.noise import Truth
 from qthreshold.circuits.native import NATIVE_UNITARY, block_element
 from qthreshold.circuits.size import circuit_load
-from qthreshold.counts import Counts, add_counts, no_counts
+from qthreshold.counts import Counts
 from qthreshold.countsfile import parse_counts
 from qthreshold.datafiles import load_named, load_toml, read_bytes
 from qthreshold.decays import DecayTable, make_decays
@@ -53,6 +53,7 @@ from qthreshold.recipe import Criteria, Recipe
 from qthreshold.report.summary import make_summary
 from qthreshold.store import RunDirectory
 from qthreshold.survival import HIGHEST_QUBIT, SurvivalTable, parse_survival, survival_decays, survival_device, survival_plan
+from qthreshold.tallies import Tallies
 from qthreshold.ticket import Ticket, layer_tickets, provider_tickets
 from qthreshold.verdict import Verdicts
 
@@ -475,13 +476,13 @@ def load_plan(directory: RunDirectory) -> tuple[Device, Plan]:
     return device, plan
 
 
-def _child(directory: RunDirectory, name: str, cls: type[R], **expected: str) -> R:
+def _child(directory: RunDirectory, name: str, cls: type[R], *others: type[R], **expected: str) -> R:
     """A record, after checking that it belongs to the records before it.
 
     Raises:
         StoreError: It comes from another run.
     """
-    record = directory.read_record(name, cls)
+    record = directory.read_record(name, cls, *others)
     for field, wanted in expected.items():
         if getattr(record, field) != wanted:
             raise StoreError(f"{directory.path / name} belongs to another run; put back the right one, or delete it and resume")
@@ -668,7 +669,9 @@ def run_preflight(backend: Backend, consent: Consent, say: Callable[[str], None]
     if is_simulator(backend):
         plan = preflight_plan(device)
         ticket = Ticket(plan_id=plan.id, backend=backend.spec, number=0, circuits=np.zeros(1, dtype=np.int64))
-        check_preflight(plan, backend.collect(plan, ticket, lambda _: None), device.name)
+        counts = backend.collect(plan, ticket, lambda _: None)
+        if isinstance(counts, Counts):  # tallies have no order of bits that could be wrong
+            check_preflight(plan, counts, device.name)
         return "as prepared"
     if not is_provider(backend):
         raise InputError(f"{backend.spec} runs nothing by itself, so there is nothing to check")
@@ -714,9 +717,10 @@ def _tickets(directory: RunDirectory, plan: Plan) -> list[Ticket]:
     return tickets
 
 
-def _counts(directory: RunDirectory, ticket: Ticket) -> Counts:
-    counts = _child(directory, _counts_name(ticket), Counts, plan_id=ticket.plan_id)
-    if not np.isin(counts.circuit, ticket.circuits).all():
+def _counts(directory: RunDirectory, plan: Plan, ticket: Ticket) -> Counts | Tallies:
+    counts = _child(directory, _counts_name(ticket), Counts, Tallies, plan_id=ticket.plan_id)
+    assert isinstance(counts, (Counts, Tallies))
+    if not np.isin(counts.circuit if isinstance(counts, Counts) else plan.unit_circuit[counts.units], ticket.circuits).all():
         raise StoreError(
             f"{directory.path / _counts_name(ticket)} holds circuits of another ticket; delete it and run 'qthreshold resume {directory.path}'"
         )
@@ -775,9 +779,7 @@ def _counted_decays(directory: RunDirectory, device: Device, plan: Plan, partial
         raise StoreError(
             f"{directory.path}: counts of {len(tickets) - len(held)} of {len(tickets)} tickets are missing; run 'qthreshold collect {directory.path}'"
         )
-    parts = [_counts(directory, t) for t in held]
-    counts = add_counts(parts) if parts else no_counts(plan.id, device.n_qubits)
-    return make_decays(plan, device, counts)
+    return make_decays(plan, device, (_counts(directory, plan, t) for t in held))
 
 
 def _missing(directory: RunDirectory, header: Mapping[str, Any], plan: Plan) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from qiskit_aer import AerSimulator
 
 from qthreshold.circuits import build, native
 from qthreshold.numerics import cliffords
-from qthreshold.plan import INTERLEAVED, ONE_QUBIT, PADDING_PAULI, READOUT, REFERENCE, TWO_QUBIT, make_plan
+from qthreshold.plan import INTERLEAVED, ONE_QUBIT, READOUT, REFERENCE, TWO_QUBIT, make_plan
+from qthreshold.steps import PADDING_PAULI
 from reference.devices import line_device, small_recipe
 
 GATES = ("cz", "cx", "ecr", "rzz", "rxx")
@@ -114,11 +115,10 @@ def test_layers_between_a_pairs_barriers_are_the_planned_steps(protocol, gate):
         for u in units_of(plan, c):
             pair = qubits_of(plan, device, u)
             wanted = []
-            for step in range(plan.circuit_length[c]):
-                at = plan.unit_start[u] + step
+            for clifford, layers in zip(*plan.sequences([u]), strict=True):
                 block = [native.CNOT] if plan.circuit_arm[c] == INTERLEAVED else []
-                p1, p2 = pads[plan.paddings[at]].tolist()
-                wanted += [int(plan.cliffords[at]), *([p1, *block, p2] if protocol == "padded" else block)]
+                p1, p2 = pads[layers].tolist()
+                wanted += [int(clifford), *([p1, *block, p2] if protocol == "padded" else block)]
             wanted.append(int(plan.unit_final[u]))
             assert [element_of(circuit, layer, pair) for layer in layers_of(circuit, pair)] == wanted
 

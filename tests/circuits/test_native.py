@@ -8,7 +8,7 @@ from qiskit.quantum_info import Clifford, Operator
 
 from qthreshold.circuits import native
 from qthreshold.numerics import channels, cliffords
-from qthreshold.plan import PADDING_PAULI
+from qthreshold.steps import PADDING_PAULI
 from reference.dense import ONE, ptm
 
 GATES = ("cz", "cx", "ecr", "rzz", "rxx")

@@ -91,7 +91,7 @@ def test_a_chip_is_measured_by_a_program_that_knows_nothing_of_us(form, name, lo
 def _twins(tmp_path_factory):
     """A planned offline run, and a run of the same plan whose counts stand in for a lab's."""
     folder = tmp_path_factory.mktemp("twins")
-    workflow.run("synthetic:tiny-5", "quick", out=folder / "twin", seed=7)
+    workflow.run("aer:tiny-5", "quick", out=folder / "twin", seed=7, workers=1)
     with open_backend("offline:tiny-5") as backend:
         workflow.make_run(folder / "lab", backend=backend, recipe=workflow.load_recipe("quick"), seed=7)
     return folder
@@ -271,7 +271,7 @@ def test_a_file_with_one_mistake_leaves_every_byte_of_the_run_as_it_was(refusing
     [
         (["lab", "none.json"], "no counts file at none.json"), (["lab", "."], "cannot read counts file"),
         (["none", "good.json"], "not a run directory"),
-        (["twin", "good.json"], "is a run of synthetic:tiny-5; counts from elsewhere belong to a run that was planned for it"),
+        (["twin", "good.json"], "is a run of aer:tiny-5; counts from elsewhere belong to a run that was planned for it"),
         (["lab", "good.json", "--decays", "good.json"], "got both"), (["lab", "good.json", "--name", "x"], "--name goes with --decays only"),
         (["lab", "good.json", "--confidence", "0.9"], "--confidence goes with --decays only"),
         (["lab", "utf16.json"], "utf16.json is not UTF-8 text"),

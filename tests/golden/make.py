@@ -17,6 +17,7 @@ from qthreshold.frontier import Frontier
 from qthreshold.metrics import DeviceMetrics
 from qthreshold.plan import Plan
 from qthreshold.store import RunDirectory
+from qthreshold.tallies import tally
 from qthreshold.ticket import Ticket
 from qthreshold.verdict import Verdicts
 
@@ -77,8 +78,10 @@ def main() -> None:
             if isinstance(record, Ticket):
                 record = record.replace(backend="aer:golden.toml")
             golden.write_record(file_of(name, cls), record, software={"qthreshold": "golden"})
+        if not golden.has("tallies-1.npz"):
+            device, plan, counts = (run.read_record(n, RECORDS[n]) for n in ("device.json", "plan.npz", "counts/0001.npz"))
+            golden.write_record("tallies-1.npz", tally(plan, device, counts), software={"qthreshold": "golden"})
     shutil.rmtree(HERE / "__pycache__", ignore_errors=True)
-
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from qthreshold.identity import parts
 from qthreshold.metrics import DeviceMetrics
 from qthreshold.plan import Plan
 from qthreshold.store import RunDirectory
+from qthreshold.tallies import Tallies
 from qthreshold.ticket import Ticket
 from qthreshold.verdict import Verdicts
 
@@ -27,9 +28,11 @@ IDS = {
     "device-1.json": (Device, "b8ccef0644f0bea637fec37a0b9e3d970e49216a4b7051c502cf0500cf0f5aaf"),
     "truth-1.json": (Truth, "12d7c26b36db3f085adca0e4059cbbf55b18187417c3b9f10cebdecb929eb3bd"),
     "plan-1.npz": (Plan, "c327ca10d28f1a11e9caa805a0115cab436cfbe7576a4203cc31f4013d677374"),
+    "plan-2.npz": (Plan, "2fe6865b1d43ab356315992cc82f6e2fdeeedc30a92118783111ff88122e1d65"),
     "ticket-1.json": (Ticket, "eac4d1e5989b31143670fa95e6b1bf8831a63f4d613fa176d86a5d6303a0cf15"),  # upgraded: the ids of its content today
     "ticket-2.json": (Ticket, "83d535053eae53620616e0e2c6165cb350f81bc95318cfcc10b0c49cca840949"),
     "counts-1.npz": (Counts, "30a29a7fbabb78569d9a89a170e8cdd92b691c5655484d2220a4ee355fc74e8f"),
+    "tallies-1.npz": (Tallies, "3bd1a41f06df968e2ff7ace6abf666c06b87d8fb4e4af52005e823531c280b89"),
     "decays-2.npz": (DecayTable, "0ff74d5d53632fb63a9862afc71b10f3d970dfa013007e833487f30b51716b41"),
     "fits-2.npz": (FittedErrors, "4b7262e0b21c78b0987e0a8496246daa86d29eb55d4ce7bb416f8e0861b6b8aa"),
     "metrics-3.json": (DeviceMetrics, "5442e9b05244d6772fbcbb7f96ef0619e6e15867652e94d8eafe101d145f2f0d"),
@@ -50,7 +53,7 @@ def test_a_stored_record_is_still_read_and_keeps_its_id(name, cls, known):
     assert header or arrays
 
 
-ALL = [Device, Truth, Plan, Ticket, Counts, DecayTable, FittedErrors, DeviceMetrics, Frontier, Verdicts]
+ALL = [Device, Truth, Plan, Ticket, Counts, Tallies, DecayTable, FittedErrors, DeviceMetrics, Frontier, Verdicts]
 
 
 @pytest.mark.parametrize("cls", ALL, ids=lambda c: c.__name__)

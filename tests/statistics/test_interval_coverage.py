@@ -43,11 +43,11 @@ def test_survival_of_sequences_is_that_of_the_same_circuits_of_a_plan() -> None:
             circuits = np.flatnonzero((plan.circuit_experiment == TWO_QUBIT) & (plan.circuit_arm == arm) & (plan.circuit_length == m))
             rows = np.flatnonzero(np.isin(plan.unit_circuit, circuits))
             rows = rows[np.argsort(plan.circuit_sample[plan.unit_circuit[rows]])]
-            step = plan.unit_start[rows] + np.arange(m)[:, None]
-            pads = plan.paddings[step].astype(np.int64)
+            drawn, layers_drawn = plan.sequences(rows)
+            drawn, pads = drawn.reshape(-1, m).T, layers_drawn.reshape(-1, m, 2).swapaxes(0, 1).astype(np.int64)
             found = []
             for sign in range(4):  # which Z part the plan drew does not matter: one of the four must be it
-                sequences = exact.Sequences(plan.cliffords[step], 36 * pads[..., 0] + pads[..., 1], np.full((2, len(rows), 4), sign))
+                sequences = exact.Sequences(drawn, 36 * pads[..., 0] + pads[..., 1], np.full((2, len(rows), 4), sign))
                 by_outcome, _ = exact.sequence_survival(source.model, layers, source.readout, sequences)
                 found.append(by_outcome[arm, np.arange(len(rows)), plan.unit_expected[rows]])
             assert np.abs(np.array(found) - wanted[arm, 0, i]).min(axis=0).max() < 1e-12

@@ -106,7 +106,8 @@ class Simulation:
         circuits = plan.unit_circuit[units]
         lengths, shots = plan.circuit_length[circuits], plan.circuit_shots[circuits]
         two = plan.circuit_experiment[ticket.circuits[0]] == TWO_QUBIT
-        spans = [slice(s, s + m) for s, m in zip(plan.unit_start[units].tolist(), lengths.tolist(), strict=True)]
+        drawn, paddings = plan.sequences(units)
+        ends = np.cumsum(lengths)[:-1]
         noise = self.noise
         if two:
             a, b = self.device.direction[target]
@@ -119,14 +120,13 @@ class Simulation:
             readout = channels.readout_flip(noise.p1_given_0[target], noise.p0_given_1[target])
         return Task(
             target=target, n_qubits=2 if two else 1, lengths=lengths, arms=plan.circuit_arm[circuits],
-            shots=shots, cliffords=[plan.cliffords[s] for s in spans],
-            paddings=[plan.paddings[s] for s in spans], final=plan.unit_final[units], channels=pair, block=block,
+            shots=shots, cliffords=np.split(drawn, ends), paddings=np.split(paddings, ends), final=plan.unit_final[units], channels=pair, block=block,
             readout=readout, padded=plan.padded, seeds=target_rng(plan, ticket, target, 0).integers(2**62, size=np.unique(shots).size),
         )  # fmt: skip
 
 
 class _Tasks(Sequence[Task]):
-    """The tasks of a ticket, made when they are asked for: together they would hold the plan's Cliffords once more."""
+    """The tasks of a ticket, made when they are asked for: all of them together would take as much memory as its circuits."""
 
     def __init__(self, simulation: Simulation, plan: Plan, ticket: Ticket, parts: list[tuple[int, npt.NDArray[np.int64]]]) -> None:
         self._simulation, self._plan, self._ticket, self.parts = simulation, plan, ticket, parts

@@ -9,6 +9,7 @@ from qthreshold.counts import Counts
 from qthreshold.device import Device
 from qthreshold.limits import Limits
 from qthreshold.plan import Plan
+from qthreshold.tallies import Tallies
 from qthreshold.ticket import Ticket
 
 __all__ = ["Backend", "Progress", "Provider", "Sight", "Simulator", "is_provider", "is_simulator"]
@@ -46,8 +47,8 @@ class Backend(Protocol):
 class Simulator(Backend, Protocol):
     """Runs circuits here and now."""
 
-    def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Counts:
-        """Outcomes of the ticket's circuits."""
+    def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Counts | Tallies:
+        """Outcomes of the ticket's circuits, of their full width or target by target."""
         ...
 
 

@@ -1,6 +1,6 @@
 """Joining the outcomes of single targets to the full-width counts of a ticket, as every local simulator needs it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from qthreshold.device import Device
 from qthreshold.plan import TWO_QUBIT, Plan, seed_rng
 from qthreshold.ticket import Ticket
 
-__all__ = ["join_outcomes", "target_rng"]
+__all__ = ["join_outcomes", "rows_by_target", "target_rng"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -19,6 +19,14 @@ Ints = npt.NDArray[np.int64]
 def target_rng(plan: Plan, ticket: Ticket, target: int, purpose: int) -> np.random.Generator:
     """Independent streams through SeedSequence: Aer's own streams for consecutive seeds overlap (Qiskit/qiskit-aer#1916)."""
     return seed_rng(plan.seed, 2, int(plan.circuit_experiment[ticket.circuits[0]]), target, ticket.number, purpose)
+
+
+def rows_by_target(plan: Plan, units: Ints) -> Iterator[tuple[int, Ints]]:
+    """Every target of some units, increasing, and which of the units are its own, in their order."""
+    target = plan.unit_target[units]
+    order = np.argsort(target, kind="stable")
+    different, start = np.unique(target[order], return_index=True)
+    yield from zip(different.tolist(), np.split(order, start[1:]), strict=True)
 
 
 def join_outcomes(plan: Plan, ticket: Ticket, device: Device, results: Iterable[tuple[int, Ints, Ints]], progress: Progress) -> Counts:

@@ -8,26 +8,23 @@ References:
     E. Magesan et al., Phys. Rev. Lett. 109, 080505 (2012), arXiv:1203.4550: p_int / p_ref = 1 - d r / (d - 1).
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 
 from qthreshold.backends.base import Progress
 from qthreshold.backends.noise import Truth, true_errors
-from qthreshold.backends.outcomes import join_outcomes, target_rng
+from qthreshold.backends.outcomes import rows_by_target, target_rng
 from qthreshold.backends.profiles import build, load_profile
-from qthreshold.counts import Counts
 from qthreshold.datafiles import resolved
 from qthreshold.device import Device
 from qthreshold.numerics.rates import CNOTS_PER_CLIFFORD
 from qthreshold.plan import INTERLEAVED, ONE_QUBIT, TWO_QUBIT, Plan
 from qthreshold.pool import Pool
+from qthreshold.tallies import Tallies
 from qthreshold.ticket import Ticket
 
 __all__ = ["SyntheticBackend"]
 
-Ints = npt.NDArray[np.int64]
 Real = npt.NDArray[np.float64]
 
 
@@ -59,16 +56,14 @@ class SyntheticBackend:
         """True errors from the profile's channels."""
         return true_errors(self.device, self._noise, block)
 
-    def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Counts:
+    def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Tallies:
         """Draw the outcomes of the ticket's circuits."""
-        return join_outcomes(plan, ticket, self.device, self._draw(plan, ticket), progress)
-
-    def _draw(self, plan: Plan, ticket: Ticket) -> Iterator[tuple[int, Ints, Ints]]:
         units = ticket.units(plan)
+        out = np.zeros((len(units), 4), dtype=np.int64)
         truth = self.truth(plan.block)
         experiment = int(plan.circuit_experiment[ticket.circuits[0]])
-        for target in np.unique(plan.unit_target[units]).tolist():
-            mine = units[plan.unit_target[units] == target]
+        for target, rows in rows_by_target(plan, units):
+            mine = units[rows]
             circuits = plan.unit_circuit[mine]
             qubits = self.device.direction[target].tolist() if experiment == TWO_QUBIT else [target]
             arm = plan.circuit_arm[circuits]
@@ -77,7 +72,9 @@ class SyntheticBackend:
             ideal = signal[:, None] * np.eye(len(read))[plan.unit_expected[mine]] + (1 - signal[:, None]) / len(read)
             chance = ideal @ read.T
             rng = target_rng(plan, ticket, target, 0)
-            yield target, mine, rng.multinomial(plan.circuit_shots[circuits], chance / chance.sum(axis=1, keepdims=True))
+            out[rows, : len(read)] = rng.multinomial(plan.circuit_shots[circuits], chance / chance.sum(axis=1, keepdims=True))
+            progress(len(rows))
+        return Tallies(plan_id=plan.id, units=units, outcomes=out)
 
     def _readout(self, qubits: list[int]) -> Real:
         """Probability to read a bit string (rows) that is another (columns), ``(2**n, 2**n)``; qubit 0 is the lowest bit."""

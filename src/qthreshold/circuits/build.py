@@ -43,19 +43,19 @@ def unit_opcodes(plan: Plan, device: Device, unit: int) -> npt.NDArray[np.uint8]
 
 def _unit_row(plan: Plan, device: Device, unit: int) -> npt.NDArray[np.uint8]:
     circuit = plan.unit_circuit[unit]
-    m, start = int(plan.circuit_length[circuit]), int(plan.unit_start[unit])
-    drawn, final = plan.cliffords[start : start + m], plan.unit_final[unit]
+    m, final = int(plan.circuit_length[circuit]), plan.unit_final[unit]
+    drawn, paddings = plan.sequences([unit])
     if plan.circuit_experiment[circuit] != TWO_QUBIT:
         return _one_qubit_table(device.basis).join(_with_barriers(np.append(drawn, final)[:, None], 24))
     gate = device.gate[plan.unit_target[unit]]
     table = _pair_table(gate, plan.block, device.basis)
     layers = [drawn.astype(np.int64)]
     if plan.padded:
-        layers.append(_PADDING + plan.paddings[start : start + m, 0].astype(np.int64))
+        layers.append(_PADDING + paddings[:, 0].astype(np.int64))
     if plan.circuit_arm[circuit] == INTERLEAVED:
         layers.append(np.full(m, _BLOCK))
     if plan.padded:
-        layers.append(_PADDING + plan.paddings[start : start + m, 1].astype(np.int64))
+        layers.append(_PADDING + paddings[:, 1].astype(np.int64))
     row = np.stack(layers, axis=1) if m else np.zeros((0, 1), dtype=np.int64)
     body = _with_barriers(row, _BARRIER_WORD)
     return table.join(np.concatenate([body, [_BARRIER_WORD] if m else [], [final]]).astype(np.int64))

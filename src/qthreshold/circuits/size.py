@@ -58,7 +58,9 @@ def _chunks(plan: Plan, units: Ints) -> Iterator[Ints]:
 def _qubit_gates(plan: Plan, units: Ints) -> tuple[Ints, Ints]:
     """Gates of one-qubit units ``(U, 5)``, and the barriers between their layers ``(U,)``."""
     words = _gates(native.one_qubit_words())
-    return _steps(plan, units, words, plan.cliffords) + words[plan.unit_final[units]], plan.circuit_length[plan.unit_circuit[units]]
+    drawn, _ = plan.sequences(units)
+    length = plan.circuit_length[plan.unit_circuit[units]]
+    return _sums(words[drawn], length) + words[plan.unit_final[units]], length
 
 
 def _pair_gates(plan: Plan, units: Ints, gate: str) -> tuple[Ints, Ints]:
@@ -66,11 +68,12 @@ def _pair_gates(plan: Plan, units: Ints, gate: str) -> tuple[Ints, Ints]:
     words, padding = _tables(gate)
     circuit = plan.unit_circuit[units]
     length, interleaved = plan.circuit_length[circuit], plan.circuit_arm[circuit] == INTERLEAVED
-    counted = _steps(plan, units, words, plan.cliffords) + words[plan.unit_final[units]]
+    drawn, layers_drawn = plan.sequences(units)
+    counted = _sums(words[drawn], length) + words[plan.unit_final[units]]
     counted += (length * interleaved)[:, None] * _gates([native.block_word(plan.block, gate)])
     layers = 1 + interleaved
     if plan.padded:
-        counted += _steps(plan, units, padding, plan.paddings[:, 0]) + _steps(plan, units, padding, plan.paddings[:, 1])
+        counted += _sums(padding[layers_drawn].sum(axis=1), length)
         layers = layers + 2
     return counted, layers * length
 
@@ -93,10 +96,8 @@ def _tables(gate: str) -> tuple[Ints, Ints]:
     return _gates(elements[i] for i in range(len(elements))), _gates(pads[i] for i in range(len(pads)))
 
 
-def _steps(plan: Plan, units: Ints, table: Ints, index: npt.NDArray[np.integer]) -> Ints:
-    """Sum over the steps of each unit, ``(U, 5)``, of the table's row that each step of the plan points to, ``(S,)``."""
-    length, start = plan.circuit_length[plan.unit_circuit[units]], plan.unit_start[units]
+def _sums(rows: Ints, length: Ints) -> Ints:
+    """Sums ``(U, 5)`` over the steps of each unit, which follow each other in ``(S, 5)``."""
     end = np.cumsum(length)
-    at = np.arange(end[-1] if end.size else 0) + np.repeat(start - (end - length), length)
-    total = np.concatenate([np.zeros((1, 5), dtype=np.int64), np.cumsum(table[index[at]], axis=0)])
+    total = np.concatenate([np.zeros((1, 5), dtype=np.int64), np.cumsum(rows, axis=0)])
     return total[end] - total[end - length]
