@@ -5,11 +5,11 @@ anywhere, in any order, and more than once.
 """
 
 import collections
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from typing import Generic, Protocol, Self, TypeVar
 
+from qthreshold.cluster import Cluster, checked_address
 from qthreshold.errors import BackendError, InputError
 from qthreshold.memory import available_memory, parse_memory, written_memory
 from qthreshold.processes import Processes, usable_cores
@@ -24,8 +24,8 @@ _MOST_WORKERS = 8  # each takes about 200 MB before it has done anything
 _MOST_MEMORY = 4 * 2**30
 _LEAST_MEMORY = 64 * 2**20
 _AHEAD = 3  # tasks handed over for each worker: enough that none waits, few enough that a million tasks do not lie in memory
-_LIVES = 3  # kills that a task may have been at work in
-_SUSPECT = 2  # from so many on, it works alone, so that it is known whether it is to blame
+_SUSPECT = 2  # kills a task may be at work in before it has to work alone, so that it is known whether it is to blame
+_LIVES, _ALONE = 3, 2  # it is given up after so many kills, if it was alone in so many
 _LOOK = 5.0  # seconds without a result after which to look whether there can be one
 
 
@@ -71,18 +71,24 @@ class Pool:
 
     Args:
         workers: Worker processes on this machine; by default one per core, at most 8. With one, all is done in this process.
-        max_memory: Bytes, or a text such as ``4GiB``, that all tasks together may use; by default half of what is available, at
-            most 4 GiB.
+        dask: Address of a Dask scheduler, in place of processes here.
+        max_memory: Bytes, or a text such as ``4GiB``, that all tasks together may use. By default half of what is available here,
+            at most 4 GiB; on a cluster half of what its smallest worker has for each of its threads.
         say: Told what the user should know, a line at a time.
 
     Raises:
         InputError: An argument is not accepted.
     """
 
-    def __init__(self, workers: int | None = None, *, max_memory: int | str | None = None, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, workers: int | None = None, dask: str | None = None, max_memory: int | str | None = None, *, say: Callable[[str], None] | None = None
+    ) -> None:
         if workers is not None and workers < 1:
             raise InputError(f"--workers {workers} is not accepted; at least 1 is")
+        if workers is not None and dask is not None:
+            raise InputError(f"--workers {workers} and --dask {dask} exclude each other: the work is done here or on a cluster")
         self._workers = workers
+        self._dask = checked_address(dask) if dask is not None else None
         self._memory = parse_memory(max_memory) if isinstance(max_memory, str) else max_memory
         if self._memory is not None and self._memory < _LEAST_MEMORY:
             raise InputError(f"--max-memory {max_memory} is not accepted; at least 64MiB is")
@@ -108,14 +114,31 @@ class Pool:
 
     @property
     def workers(self) -> int:
-        """How many tasks run at once."""
+        """How many tasks run at once; asks the cluster, where there is one."""
+        if self._dask is not None:
+            return self._cluster(self._dask).workers
         return self._workers or min(usable_cores(), _MOST_WORKERS)
 
     @property
     def task_memory(self) -> int:
-        """Bytes that one task may use."""
-        whole = self._memory or max(_LEAST_MEMORY, min(available_memory() // 2, _MOST_MEMORY))
-        return whole // self.workers
+        """Bytes that one task may use; asks the cluster, where there is one."""
+        if self._memory is None and self._dask is not None:
+            return self._cluster(self._dask).task_memory
+        return (self._memory or max(_LEAST_MEMORY, min(available_memory() // 2, _MOST_MEMORY))) // self.workers
+
+    def connect(self) -> dict[str, str]:
+        """Go to the cluster now, and say in words what is there; nothing without a cluster.
+
+        Raises:
+            InputError: ``distributed`` is not installed, or not configured for this kind of address.
+            BackendError: No scheduler answers, it has no workers, or other versions are installed there.
+        """
+        return self._cluster(self._dask).describe() if self._dask is not None else {}
+
+    def _cluster(self, address: str) -> Cluster:
+        if not isinstance(self._crew, Cluster):
+            self._crew = Cluster(address)
+        return self._crew
 
     def announce(self, chunks: int, memory: float) -> None:
         """Say once how the work is cut and what that takes.
@@ -139,12 +162,15 @@ class Pool:
             small: The work is over sooner than processes would have started.
 
         Raises:
-            BackendError: A task kills its worker again and again.
+            InputError: There is no way to the cluster from here.
+            BackendError: A task kills its worker again and again, or the cluster fails.
         """
-        if self.workers == 1 or (self._crew is None and (small or len(tasks) <= 1)):
+        if self._dask is not None:
+            self._crew = self._cluster(self._dask)
+        elif self.workers == 1 or (self._crew is None and (small or len(tasks) <= 1)):
             yield from inline(function, tasks)
             return
-        if self._crew is None:
+        elif self._crew is None:
             self._crew = Processes(self.workers)
         yield from _Round(self._crew, function, tasks, self._say).results()
 
@@ -158,6 +184,7 @@ class _Round(Generic[T, R]):
         self._again: collections.deque[int] = collections.deque()
         self._suspects: collections.deque[int] = collections.deque()
         self._kills: collections.Counter[int] = collections.Counter()
+        self._alone: collections.Counter[int] = collections.Counter()  # of these, those where nothing else was under way
         self._pending: dict[Future[R], int] = {}  # in the order in which they were handed over
 
     def results(self) -> Iterator[tuple[int, R]]:
@@ -199,8 +226,9 @@ class _Round(Generic[T, R]):
     def _hand_over(self) -> bool:
         """Keep the crew busy; False where it is found broken."""
         while (index := self._next()) is not None:
+            task = self._tasks[index]
             try:
-                future = self._crew.submit(self._function, self._tasks[index])
+                future = self._crew.submit(self._function, task)
             except BrokenExecutor:
                 self._queue(index).appendleft(index)
                 return False
@@ -221,12 +249,13 @@ class _Round(Generic[T, R]):
         Raises:
             BackendError: One of them has seen too many kills.
         """
-        for index in itertools.islice(lost, self._crew.workers):
+        for index in lost[: self._crew.workers]:
             self._kills[index] += 1
-            if self._kills[index] >= _LIVES:
+            self._alone[index] += len(lost) == 1
+            if self._kills[index] >= _LIVES and self._alone[index] >= _ALONE:
                 raise BackendError(
-                    f"a worker process was killed {_LIVES} times while working on task {index + 1:,} of {len(self._tasks):,}, perhaps for lack of "
-                    "memory; lower --max-memory or --workers"
+                    f"a worker process was killed {self._kills[index]} times while working on task {index + 1:,} of {len(self._tasks):,}, perhaps for "
+                    "lack of memory; lower --max-memory or --workers"
                 )
         if lost:
             self._say("a worker process was killed, perhaps for lack of memory; its work is done again")

@@ -279,7 +279,7 @@ def test_workers_that_die_again_and_again_are_one_line_and_the_run_is_resumable(
         time.sleep(0.05)
     printed, errors = process.communicate(timeout=30)
     assert (process.returncode, printed, errors.count("\n")) == (4, "", 1), errors
-    assert "a worker process was killed 3 times" in errors
+    assert "a worker process was killed" in errors
     assert f"qthreshold resume {out.name}" in errors
     assert_group_ends(process.pid)
     assert resumed(out.name) == Answer(0, "", "")
