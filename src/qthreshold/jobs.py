@@ -52,8 +52,8 @@ _ENDINGS: Mapping[str, type[JobFailedError]] = {"failed": JobFailedError, "cance
 class Watcher(Protocol):
     """Told how a run goes on; the command line shows it as progress bars."""
 
-    def stage(self, name: str, total: int) -> None:
-        """A stage begins; ``total`` is the number of units it will work through, 0 if unknown."""
+    def stage(self, name: str, total: int, done: int = 0) -> None:
+        """A stage begins; ``total`` is the number of units it will work through, 0 if unknown, ``done`` those that were done before."""
         ...
 
     def advance(self, done: int) -> None:

@@ -75,7 +75,7 @@ R = TypeVar("R", bound=Record)
 
 
 class _Silent:
-    def stage(self, name: str, total: int) -> None: ...
+    def stage(self, name: str, total: int, done: int = 0) -> None: ...
 
     def advance(self, done: int) -> None: ...
 
@@ -641,8 +641,7 @@ def collect(directory: RunDirectory, backend: Backend, watch: Watcher = SILENT, 
         _same_state(directory, header, device, backend)
         left = [t for t in tickets if not directory.has(_counts_name(t))]
         units = {t.number: len(t.units(plan)) for t in tickets}
-        watch.stage("collect", sum(units.values()))
-        watch.advance(sum(units[t.number] for t in tickets if t not in left))
+        watch.stage("collect", sum(units.values()), sum(units[t.number] for t in tickets if t not in left))
         for ticket in left:
             started = time.monotonic()
             counts = backend.collect(plan, ticket, watch.advance)

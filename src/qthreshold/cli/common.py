@@ -266,7 +266,7 @@ class Progress:
         self._shown = shown
         self._bar: Any = None
         self._task: Any = None
-        self._total = self._done = 0
+        self._total = self._done = self._before = 0
         self._started = self._said = time.monotonic()
         self._name = self._noted = ""
 
@@ -277,7 +277,8 @@ class Progress:
             from rich.progress import Progress as Bar
 
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("done, time left"), TimeRemainingColumn())
-            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+            # the speed is that of the last hour: a chunk of a large simulation may take minutes
+            self._bar = Bar(*columns, console=Console(stderr=True), transient=True, speed_estimate_period=3600)
             self._bar.start()
         return self
 
@@ -303,14 +304,14 @@ class Progress:
         elif self._shown:
             print(text, file=sys.stderr, flush=True)
 
-    def stage(self, name: str, total: int) -> None:
-        """A stage begins."""
-        self._total, self._done, self._name = total, 0, name
+    def stage(self, name: str, total: int, done: int = 0) -> None:
+        """A stage begins, or goes on where it was left."""
+        self._total, self._done, self._before, self._name = total, done, done, name
         self._started = self._said = time.monotonic()
         if self._bar is not None:
             if self._task is not None:
                 self._bar.remove_task(self._task)
-            self._task = self._bar.add_task(name, total=total or None)
+            self._task = self._bar.add_task(name, total=total or None, completed=done)
 
     def note(self, text: str) -> None:
         """What is going on: beside the bar on a terminal; in a log when it is something else, or now and then."""
@@ -325,7 +326,15 @@ class Progress:
         self._done += done
         if self._bar is not None:
             self._bar.advance(self._task, done)
-        elif self._shown and self._done and time.monotonic() - self._said > 5:
+        elif self._shown and self._done > self._before and time.monotonic() - self._said > 5:
             self._said = time.monotonic()
-            left = (self._said - self._started) * (self._total - self._done) / self._done
-            print(f"{self._name}: {self._done:,} of {self._total:,}, about {left:.0f} s left", file=sys.stderr, flush=True)
+            left = (self._said - self._started) * (self._total - self._done) / (self._done - self._before)
+            print(f"{self._name}: {self._done:,} of {self._total:,}, about {_duration(left)} left", file=sys.stderr, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    """A time as a person says it."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
