@@ -7,6 +7,8 @@ import typer
 from qthreshold.cli.common import Json, guarded, show, show_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qthreshold.device import Device
 
 __all__ = ["app"]
@@ -57,6 +59,8 @@ def show_(spec: str = typer.Argument(metavar="SPEC", help="For example aer:heron
             "n_edges": len(device.edges), "usable_edges": len(usable), "two_qubit_gate": device.two_qubit_gate,
             "reported_gate_error_median": _median(device.edge_error[usable]), "reported_readout_error_median": _median(device.readout_error),
             "true_cnot_error_mean": float(truth.cnot_error[usable].mean()) if truth is not None and len(usable) else None,
+            "true_cnot_error_best": float(truth.cnot_error[usable].min()) if truth is not None and len(usable) else None,
+            "true_cnot_error_worst": float(truth.cnot_error[usable].max()) if truth is not None and len(usable) else None,
             "true_one_qubit_error_median": _median(truth.one_qubit_error) if truth is not None else None,
             "excluded": _excluded(device),
         }  # fmt: skip
@@ -66,8 +70,9 @@ def show_(spec: str = typer.Argument(metavar="SPEC", help="For example aer:heron
         table = Table("", spec, box=box.SIMPLE_HEAD, pad_edge=False)
         for key, value in facts.items():
             if key == "excluded":
-                value = "; ".join(f"{k}: {v}" for k, v in list(_excluded(device).items())[:8]) or "nothing"
-            table.add_row(key.replace("_", " "), number(value) if isinstance(value, float | None) else str(value))
+                value = _first_few(_excluded(device))
+            cell = number(value) if isinstance(value, float | None) else f"{value:,}" if isinstance(value, int) else str(value)
+            table.add_row(key.replace("_", " "), cell)
         show(table)
 
 
@@ -77,6 +82,12 @@ def _excluded(device: "Device") -> dict[str, str]:
     qubits = {f"qubit {q}": r for q, (s, r) in enumerate(zip(device.qubit_status, device.qubit_reason, strict=True)) if s in out}
     pairs = zip(device.edges.tolist(), device.edge_status, device.edge_reason, strict=True)
     return qubits | {f"pair {a}-{b}": r for (a, b), s, r in pairs if s in out}
+
+
+def _first_few(excluded: "Mapping[str, str]", shown: int = 4) -> str:
+    """A cell of text, however many there are."""
+    more = len(excluded) - shown
+    return "; ".join(f"{k}: {v}" for k, v in list(excluded.items())[:shown]) + (f"; and {more:,} more, see --json" if more > 0 else "") or "nothing"
 
 
 def _median(values: object) -> float | None:
