@@ -21,7 +21,7 @@ def test_pipeline(benchmark: BenchmarkFixture, profile: str, recipe: str) -> Non
     """Plan, simulation in this process, decays and fits of every qubit and pair."""
 
     def run() -> FittedErrors:
-        with AerBackend(profile, workers=1) as backend:
+        with AerBackend(profile) as backend:
             plan = make_plan(backend.device, load_named("circuits", recipe, Recipe, "recipe"), 1, BLOCKS)
             counts = add_counts(backend.collect(plan, t, lambda done: None) for t in layer_tickets(plan, backend.spec))
             return make_fits(make_decays(plan, backend.device, counts), 0.95)

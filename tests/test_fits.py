@@ -176,7 +176,7 @@ def test_same_decays_same_fits():
 
 @pytest.fixture(scope="module")
 def tiny_run():
-    backend = AerBackend("tiny-5", workers=1)
+    backend = AerBackend("tiny-5")
     recipe = load_named("circuits", "default", Recipe, "recipe")
     plan = make_plan(backend.device, recipe, 11, dict.fromkeys(native.NATIVE_UNITARY, native.CNOT))
     counts = add_counts(backend.collect(plan, t, lambda n: None) for t in layer_tickets(plan, backend.spec))

@@ -143,7 +143,7 @@ def test_stages_repeated_offline_leave_every_byte_as_it_was(result, monkeypatch)
 
 
 def test_stages_one_by_one_give_the_same_files_as_a_run(result, tmp_path):
-    with open_backend("aer:tiny-5", workers=1) as backend:
+    with open_backend("aer:tiny-5") as backend:
         directory = workflow.make_run(tmp_path / "staged", backend=backend, recipe=workflow.load_recipe("quick"), seed=7)
         workflow.submit(directory, backend)
         workflow.collect(directory, backend)
@@ -201,7 +201,7 @@ def test_a_run_never_writes_over_another(result):
 def test_counts_are_not_collected_from_a_device_that_has_changed_since(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.toml").write_text(PROFILE)
-    with open_backend("aer:mine.toml", workers=1) as backend:
+    with open_backend("aer:mine.toml") as backend:
         directory = workflow.make_run(tmp_path / "run", backend=backend, recipe=workflow.load_recipe("quick"), seed=1)
     (tmp_path / "mine.toml").write_text(PROFILE.replace("6e-3", "7e-3"))
     with pytest.raises(InputError, match="planned for another state of 'mine'"):
@@ -209,7 +209,7 @@ def test_counts_are_not_collected_from_a_device_that_has_changed_since(tmp_path,
 
 
 def test_a_changed_header_is_noticed(tmp_path):
-    with open_backend("aer:tiny-5", workers=1) as backend:
+    with open_backend("aer:tiny-5") as backend:
         directory = workflow.make_run(tmp_path / "run", backend=backend, recipe=workflow.load_recipe("quick"), seed=1)
     path = tmp_path / "run/run.json"
     path.write_text(path.read_text().replace("0.95", "0.55"))

@@ -48,6 +48,7 @@ from qthreshold.metrics import DeviceMetrics, make_metrics
 from qthreshold.numerics.graphs import largest_components
 from qthreshold.patience import Patience
 from qthreshold.plan import Plan, PlanCost, circuit_name, make_plan, plan_cost, preflight_plan, seed_rng
+from qthreshold.pool import Pool
 from qthreshold.recipe import Criteria, Recipe
 from qthreshold.report.summary import make_summary
 from qthreshold.store import RunDirectory
@@ -731,12 +732,13 @@ def _same_state(directory: RunDirectory, header: Mapping[str, Any], planned: Dev
         raise InputError(f"{directory.path} was planned for another state of {planned.name!r} than {backend.spec} has now; start a new run")
 
 
-def analyse(directory: RunDirectory, *, partial: bool = False) -> None:
+def analyse(directory: RunDirectory, *, partial: bool = False, pool: Pool | None = None) -> None:
     """Counts, or a decay table, to decays, fits, metrics and frontier. Offline, and the same every time.
 
     Args:
         directory: The run.
         partial: Take what counts there are; what is missing is named in the summary.
+        pool: Who does the work; by default this process.
 
     Raises:
         StoreError: Counts are missing, or the table was changed.
@@ -875,14 +877,15 @@ def load_result(directory: RunDirectory) -> RunResult:
 
 
 def resume(
-    directory: RunDirectory, *, workers: int | None = None, watch: Watcher = SILENT, consent: Consent | None = None, retry: bool = False,
-    resubmit: bool = False, patience: Patience | None = None,
+    directory: RunDirectory, *, workers: int | None = None, max_memory: int | str | None = None, watch: Watcher = SILENT,
+    consent: Consent | None = None, retry: bool = False, resubmit: bool = False, patience: Patience | None = None,
 ) -> RunResult:  # fmt: skip
     """Finish whatever is left of a run; what an older version derived is derived again.
 
     Args:
         directory: The run.
-        workers: Worker processes for local simulation.
+        workers: Worker processes on this machine.
+        max_memory: What these may use together.
         watch: Told about progress.
         consent: What the user agrees to, where jobs may cost money.
         retry: Send tickets again whose jobs ended without a result.
@@ -890,24 +893,25 @@ def resume(
         patience: How long to wait for a provider.
     """
     header, _, plan = _read(directory)
-    if _is_offline(header):
-        _expect_all(directory, header, plan)
-    elif not _is_table(header) and _missing(directory, header, plan):
-        with open_backend(header["backend"], workers=workers) as backend, _partly(directory, watch):
-            submit(directory, backend, consent=consent, retry=retry, resubmit=resubmit, watch=watch, patience=patience)
-            collect(directory, backend, watch, patience)
-    elif any(a.job_id is not None and a.charged is None for a in read_journal(directory).attempts.values()):
-        with contextlib.suppress(BackendError, InputError), open_backend(header["backend"]) as backend:  # what jobs cost is told later
-            collect(directory, backend, SILENT, patience)
-    return finish(directory, watch)
+    with Pool(workers, max_memory=max_memory, say=watch.say) as pool:
+        if _is_offline(header):
+            _expect_all(directory, header, plan)
+        elif not _is_table(header) and _missing(directory, header, plan):
+            with open_backend(header["backend"], pool) as backend, _partly(directory, watch, pool):
+                submit(directory, backend, consent=consent, retry=retry, resubmit=resubmit, watch=watch, patience=patience)
+                collect(directory, backend, watch, patience)
+        elif any(a.job_id is not None and a.charged is None for a in read_journal(directory).attempts.values()):
+            with contextlib.suppress(BackendError, InputError), open_backend(header["backend"]) as backend:  # what jobs cost is told later
+                collect(directory, backend, SILENT, patience)
+        return finish(directory, watch, pool=pool)
 
 
-def finish(directory: RunDirectory, watch: Watcher = SILENT, *, partial: bool = False) -> RunResult:
+def finish(directory: RunDirectory, watch: Watcher = SILENT, *, partial: bool = False, pool: Pool | None = None) -> RunResult:
     """Analyse, judge and report, as far as that is not done yet. Offline."""
     watch.stage("analyse", 0)
     stages: tuple[tuple[Callable[[RunDirectory], object], dict[str, type[Record]]], ...] = (
         (
-            functools.partial(analyse, partial=partial),
+            functools.partial(analyse, partial=partial, pool=pool),
             {"decays.npz": DecayTable, "fits.npz": FittedErrors, "metrics.json": DeviceMetrics, "frontier.npz": Frontier},
         ),
         (judge_run, {"verdict.json": Verdicts}),
@@ -923,9 +927,9 @@ def finish(directory: RunDirectory, watch: Watcher = SILENT, *, partial: bool = 
 def run(
     backend: str = DEFAULT_BACKEND, recipe: str = DEFAULT_RECIPE, *, out: str | Path | None = None, seed: int = 1, confidence: float = 0.95,
     rules: Sequence[str] | None = None, as_of: datetime.date | None = None, rules_dir: Path | None = None,
-    criteria: Mapping[str, float] | None = None, workers: int | None = None, watch: Watcher = SILENT,
-    planned: Callable[[Forecast], None] | None = None, prices: Prices | None = None, consent: Consent | None = None,
-    patience: Patience | None = None,
+    criteria: Mapping[str, float] | None = None, workers: int | None = None, max_memory: int | str | None = None,
+    watch: Watcher = SILENT, planned: Callable[[Forecast], None] | None = None, prices: Prices | None = None,
+    consent: Consent | None = None, patience: Patience | None = None,
 ) -> RunResult:  # fmt: skip
     """The whole job.
 
@@ -939,7 +943,9 @@ def run(
         as_of: Day to judge on; today by default.
         rules_dir: Directory with rule files of your own, beside the shipped ones.
         criteria: Criteria for a working qubit to take the place of the recipe's, such as ``{"cnot_error": 0.02}``.
-        workers: Worker processes for simulation; one per core by default. Results do not depend on it.
+        workers: Worker processes on this machine for simulation and analysis; one per core, at most 8, by default. Results do not
+            depend on it.
+        max_memory: Bytes, or a text such as ``"4GiB"``, that these may use together; by default half of what is available, at most 4 GiB.
         watch: Told about progress.
         planned: Called once the plan is written, before anything runs.
         prices: What device time costs, for the forecast.
@@ -955,27 +961,27 @@ def run(
         BackendError: The device or simulator fails; the run is resumable.
     """
     checked = load_recipe(recipe, criteria)
-    with open_backend(backend, workers=workers) as opened:
+    with Pool(workers, max_memory=max_memory, say=watch.say) as pool, open_backend(backend, pool) as opened:
         directory = make_run(
             Path(out) if out is not None else default_directory(opened.spec), backend=opened, recipe=checked, seed=seed, confidence=confidence,
             rules=rules, as_of=as_of, rules_dir=rules_dir,
         )  # fmt: skip
         if planned is not None:
             planned(forecast(directory, prices))
-        with _partly(directory, watch):
+        with _partly(directory, watch, pool):
             submit(directory, opened, consent=consent, watch=watch, patience=patience)
             collect(directory, opened, watch, patience)
-    return finish(directory, watch)
+        return finish(directory, watch, pool=pool)
 
 
 @contextlib.contextmanager
-def _partly(directory: RunDirectory, watch: Watcher) -> Iterator[None]:
+def _partly(directory: RunDirectory, watch: Watcher, pool: Pool) -> Iterator[None]:
     """Analyse what other jobs gave where some ended without a result; the error carries it on."""
     try:
         yield
     except JobFailedError as error:
         if directory.names("counts"):
-            error.partial = finish(directory, watch, partial=True)
+            error.partial = finish(directory, watch, partial=True, pool=pool)
         raise
 
 

@@ -13,6 +13,7 @@ from qthreshold.circuits import build, native
 from qthreshold.counts import add_counts, unpack_bits
 from qthreshold.errors import InputError
 from qthreshold.plan import ONE_QUBIT, TWO_QUBIT
+from qthreshold.pool import Pool
 from qthreshold.ticket import layer_tickets
 from reference.devices import small_plan, small_recipe
 
@@ -43,10 +44,10 @@ coherent = {{ ZZ = {zz}, ZI = 0.05, XY = 0.02 }}
 """
 
 
-def backend_of(folder, gate="cz", workers=1, **values):
+def backend_of(folder, gate="cz", pool=None, **values):
     path = folder / f"{gate}.toml"
     path.write_text(NOISY.format(gate=gate, **({"seed": 1, "qubits": 5, "over": 0.05, "phase": 0.02, "zz": 0.1} | values)))
-    return AerBackend(str(path), workers=workers)
+    return AerBackend(str(path), pool)
 
 
 def qubits_of(backend, plan, unit):
@@ -175,10 +176,11 @@ def test_same_seed_repeats_and_another_seed_differs(tmp_path):
 
 def test_counts_do_not_depend_on_the_number_of_workers(tmp_path):
     recipe = small_recipe(one_qubit={"sequences": 16}, lengths=[1, 3], sequences=16)
-    one = backend_of(tmp_path, workers=1)
+    one = backend_of(tmp_path)
     plan = small_plan(one.device, recipe)
     assert len(plan.unit_circuit) >= aer._FEW_UNITS  # else the second run would not start workers
-    with backend_of(tmp_path, workers=2) as two:
+    with Pool(2) as pool:
+        two = backend_of(tmp_path, pool=pool)
         tickets = layer_tickets(plan, one.spec)
         chosen = [t for t in tickets if plan.circuit_experiment[t.circuits[0]] != TWO_QUBIT or t is tickets[-1]]
         assert run_all(one, plan, chosen).id == run_all(two, plan, chosen).id
@@ -237,7 +239,7 @@ def test_targets_of_one_circuit_are_independent(tmp_path):
         'schema = "qthreshold/profile/1"\nname = "same"\n[topology]\nkind = "pairs"\nqubits = 6\npairs = []\n'
         "[qubits]\np1_given_0 = 0.3\np0_given_1 = 0.3\n"
     )
-    backend = AerBackend(str(path), workers=1)
+    backend = AerBackend(str(path))
     plan = small_plan(backend.device, small_recipe(readout={"shots": 4000}))
     ticket = layer_tickets(plan, backend.spec)[0]
     counts = backend.collect(plan, ticket, lambda n: None)
@@ -266,7 +268,7 @@ def test_long_sequences_of_one_and_two_qubits_lose_their_signal_not_their_normal
 
 
 def test_noiseless_profile_always_gives_the_expected_outcome():
-    backend = AerBackend("ideal-36", workers=1)
+    backend = AerBackend("ideal-36")
     noise = backend.noise.replace(
         sx=np.tile(np.eye(4), (36, 1, 1)), x=np.tile(np.eye(4), (36, 1, 1)), native=np.tile(np.eye(16), (len(backend.device.edges), 1, 1)),
         p1_given_0=np.zeros(36), p0_given_1=np.zeros(36),

@@ -138,7 +138,7 @@ def counts_of(backend, plan):
 
 
 def test_the_mean_of_small_runs_covers_the_true_mean():
-    backend = FakeBackend("FakeManilaV2", workers=1)
+    backend = FakeBackend("FakeManilaV2")
     recipe = load_recipe("quick")
     truth = backend.truth("cnot")
     inside, pulls, flips = 0, [], []
@@ -156,10 +156,10 @@ def test_the_mean_of_small_runs_covers_the_true_mean():
 
 
 def test_the_same_seed_repeats():
-    backend = FakeBackend("manila", workers=1)
+    backend = FakeBackend("manila")
     plan = small_plan(backend.device)
     assert {ONE_QUBIT, TWO_QUBIT} <= set(plan.circuit_experiment.tolist())
-    assert counts_of(backend, plan).id == counts_of(FakeBackend("FakeManilaV2", workers=1), plan).id
+    assert counts_of(backend, plan).id == counts_of(FakeBackend("FakeManilaV2"), plan).id
 
 
 def test_a_snapshot_is_made_once_per_process():

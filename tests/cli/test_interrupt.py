@@ -250,16 +250,36 @@ def test_workers_end_when_only_their_parent_is_killed(whole):
     assert_group_ends(process.pid)
 
 
-def test_a_worker_that_dies_is_one_line_and_the_run_is_resumable(whole, resumed):
-    reference, _ = whole
-    out = reference / "bereft"
-    process = start(*job(out.name, 2), "--no-progress")
-    wait_for(lambda: len(counts_in(out)) >= 1, process)
+def kill_workers(process):
     for child, line in in_group(process.pid).items():
         if "spawn_main" in line:
             os.kill(child, signal.SIGKILL)  # as the kernel does when memory runs out
+
+
+def test_a_worker_that_dies_is_replaced(whole):
+    reference, _ = whole
+    out = reference / "bereft"
+    process = start(*job(out.name, 2))
+    wait_for(lambda: len(counts_in(out)) >= 1, process)
+    kill_workers(process)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "a worker process was killed, perhaps for lack of memory; its work is done again\n" in errors
+    assert_group_ends(process.pid)
+    assert_same_result(out, reference / "run")
+
+
+def test_workers_that_die_again_and_again_are_one_line_and_the_run_is_resumable(whole, resumed):
+    reference, _ = whole
+    out = reference / "forsaken"
+    process = start(*job(out.name, 2), "--no-progress")
+    wait_for(lambda: len(counts_in(out)) >= 1, process)
+    while process.poll() is None:
+        kill_workers(process)
+        time.sleep(0.05)
     printed, errors = process.communicate(timeout=30)
     assert (process.returncode, printed, errors.count("\n")) == (4, "", 1), errors
+    assert "a worker process was killed" in errors
     assert f"qthreshold resume {out.name}" in errors
     assert_group_ends(process.pid)
     assert resumed(out.name) == Answer(0, "", "")

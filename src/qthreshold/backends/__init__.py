@@ -10,6 +10,7 @@ from qthreshold.errors import InputError
 if TYPE_CHECKING:
     from qthreshold.backends.base import Backend
     from qthreshold.device import Device
+    from qthreshold.pool import Pool
 
 __all__ = ["KINDS", "describe_device", "open_backend", "split_spec"]
 
@@ -43,13 +44,13 @@ def split_spec(spec: str) -> tuple[str, str]:
     return kind, name or KINDS[kind][3]
 
 
-def open_backend(spec: str, workers: int | None = None) -> "Backend":
+def open_backend(spec: str, pool: "Pool | None" = None) -> "Backend":
     """The backend of a spec.
 
     Args:
         spec: ``aer``, ``aer:PROFILE`` (a shipped name or the path of a TOML file), ``fake:FakeTorino``, ``ibm:NAME``,
             ``provider:MODULE:CALLABLE?key=value``.
-        workers: Worker processes for local simulation; one per core by default.
+        pool: Who simulates, where the backend is simulated; by default this process. It stays open.
 
     Raises:
         InputError: The kind or the profile is unknown or not valid.
@@ -57,7 +58,7 @@ def open_backend(spec: str, workers: int | None = None) -> "Backend":
     kind, name = split_spec(spec)
     _, module, cls, _ = KINDS[kind]
     make: Callable[..., Backend] = getattr(importlib.import_module(module), cls)
-    return make(name, workers=workers)
+    return make(name, pool=pool)
 
 
 def describe_device(spec: str) -> "Device":

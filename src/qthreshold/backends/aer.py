@@ -7,17 +7,9 @@ superoperator instruction before Aer sees them, readout errors included; that is
 :func:`noise_model` gives the same noise gate by gate, for running the native circuits themselves.
 """
 
-import contextlib
-import os
-import signal
-import sys
-import threading
-from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process, resource_tracker
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +30,7 @@ from qthreshold.device import Device
 from qthreshold.errors import BackendError
 from qthreshold.numerics import channels
 from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan
+from qthreshold.pool import Pool
 from qthreshold.ticket import Ticket
 
 __all__ = ["AerBackend", "Simulation", "noise_model", "simulate"]
@@ -45,7 +38,6 @@ __all__ = ["AerBackend", "Simulation", "noise_model", "simulate"]
 Real = npt.NDArray[np.float64]
 
 _MERGE = {1: 64, 2: 8}  # steps per Aer instruction, by number of qubits: large enough that Aer's cost per circuit dominates
-_MOST_WORKERS = 8  # each takes about 200 MB
 _FEW_UNITS = 400  # below this, starting worker processes costs more than it saves
 
 
@@ -74,24 +66,21 @@ class Simulation:
     Args:
         spec: What the backend is called.
         simulated: The device and its noise.
-        workers: Worker processes; by default one per core, at most 8. Results do not depend on it.
+        pool: Who simulates; by default this process. Results do not depend on it. It is the caller's to close.
     """
 
-    def __init__(self, spec: str, simulated: SimulatedDevice, workers: int | None = None) -> None:
+    def __init__(self, spec: str, simulated: SimulatedDevice, pool: Pool | None = None) -> None:
         self.spec = spec
         self.device: Device = simulated.device
         self.noise: Noise = simulated.noise
         self.state = self.noise.id
-        self._workers = workers or min(_cores(), _MOST_WORKERS)
-        self._pool: Executor | None = None
+        self._pool = pool or Pool(1)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        pass
 
     def truth(self, block: str) -> Truth:
         """True errors from the device's channels."""
@@ -108,26 +97,9 @@ class Simulation:
         return join_outcomes(plan, ticket, self.device, self._run(plan, ticket, units, targets), progress)
 
     def _run(self, plan: Plan, ticket: Ticket, units: npt.NDArray[np.int64], targets: npt.NDArray[np.int32]) -> Iterator[tuple[int, Any, Any]]:
-        by_target = {int(t): units[plan.unit_target[units] == t] for t in targets}
-        if self._pool is None and (self._workers == 1 or len(plan.unit_circuit) < _FEW_UNITS):
-            for target, mine in by_target.items():
-                yield target, mine, simulate(self.task(plan, ticket, target, mine))
-            return
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"), initializer=_start_worker)
-        tasks = {target: self.task(plan, ticket, target, mine) for target, mine in by_target.items()}
-        jobs: dict[Future[npt.NDArray[np.int64]], int] = {}
-        try:
-            with _interrupts_held(), _main_hidden():
-                jobs.update((self._pool.submit(simulate, task), target) for target, task in tasks.items())
-            for job in as_completed(jobs):
-                yield jobs[job], by_target[jobs[job]], job.result()
-        except BrokenProcessPool:
-            raise BackendError("a simulation process was killed, perhaps for lack of memory; try again with fewer --workers") from None
-        except BaseException:
-            for job in jobs:
-                job.cancel()
-            raise
+        tasks = _Tasks(self, plan, ticket, [(int(t), units[plan.unit_target[units] == t]) for t in targets])
+        for i, outcomes in self._pool.run(simulate, tasks, small=len(plan.unit_circuit) < _FEW_UNITS):
+            yield *tasks.parts[i], outcomes
 
     def task(self, plan: Plan, ticket: Ticket, target: int, units: npt.NDArray[np.int64]) -> Task:
         """Everything that a worker needs for one target."""
@@ -153,74 +125,38 @@ class Simulation:
         )  # fmt: skip
 
 
+class _Tasks(Sequence[Task]):
+    """The tasks of a ticket, made when they are asked for: all of them together would take as much memory as its circuits."""
+
+    def __init__(self, simulation: Simulation, plan: Plan, ticket: Ticket, parts: list[tuple[int, npt.NDArray[np.int64]]]) -> None:
+        self._simulation, self._plan, self._ticket, self.parts = simulation, plan, ticket, parts
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    @overload
+    def __getitem__(self, i: int) -> Task: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[Task]: ...
+    def __getitem__(self, i: int | slice) -> Task | Sequence[Task]:
+        if isinstance(i, slice):
+            return [self[j] for j in range(*i.indices(len(self)))]
+        return self._simulation.task(self._plan, self._ticket, *self.parts[i])
+
+
 class AerBackend(Simulation):
     """A profile's device on qiskit-aer.
 
     Args:
         profile: Name of a shipped profile, or path of a TOML file.
-        workers: As for :class:`Simulation`.
+        pool: As for :class:`Simulation`.
 
     Raises:
         InputError: The profile does not exist or is not valid.
     """
 
-    def __init__(self, profile: str, workers: int | None = None) -> None:
-        super().__init__(f"aer:{resolved(profile)}", build(load_profile(profile)), workers)
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextlib.contextmanager
-def _main_hidden() -> Iterator[None]:
-    """Keep new processes from importing the caller's script: they need nothing of it, and without a main guard it would run again."""
-    main = sys.modules["__main__"]
-    kept = {name: getattr(main, name) for name in ("__spec__", "__file__") if hasattr(main, name)}
-    main.__spec__ = None
-    if "__file__" in kept:
-        del main.__file__
-    try:
-        yield
-    finally:
-        for name, value in kept.items():
-            setattr(main, name, value)
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits, here and for good in the processes started meanwhile: one that is still importing would print a traceback.
-
-    The mask is what new processes inherit; other threads, such as those of linear algebra, are outside it, so the handler waits too.
-    """
-    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    resource_tracker.ensure_running()  # starting it later would undo the mask
-    came: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        signal.signal(signal.SIGINT, handler)
-        if came:
-            signal.raise_signal(signal.SIGINT)
-
-
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when the parent does, even if it was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow_parent, daemon=True).start()
-
-
-def _follow_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    def __init__(self, profile: str, pool: Pool | None = None) -> None:
+        super().__init__(f"aer:{resolved(profile)}", build(load_profile(profile)), pool)
 
 
 def simulate(task: Task) -> npt.NDArray[np.int64]:

@@ -21,6 +21,7 @@ from qthreshold.backends.profiles import SimulatedDevice
 from qthreshold.device import Device
 from qthreshold.errors import InputError
 from qthreshold.numerics import channels
+from qthreshold.pool import Pool
 
 __all__ = ["FakeBackend", "calibrated_error", "snapshot_noise"]
 
@@ -32,15 +33,15 @@ class FakeBackend(Simulation):
 
     Args:
         name: For example ``FakeTorino`` (or ``torino``, ``fake_torino``).
-        workers: As for :class:`qthreshold.backends.aer.Simulation`.
+        pool: As for :class:`qthreshold.backends.aer.Simulation`.
 
     Raises:
         InputError: ``qiskit-ibm-runtime`` is not installed, has no such snapshot, or one that cannot be simulated.
     """
 
-    def __init__(self, name: str, workers: int | None = None) -> None:
+    def __init__(self, name: str, pool: Pool | None = None) -> None:
         simulated = snapshot(name)
-        super().__init__(f"fake:{simulated.device.name}", simulated, workers)
+        super().__init__(f"fake:{simulated.device.name}", simulated, pool)
 
 
 @functools.cache

@@ -47,6 +47,7 @@ from qthreshold.errors import (
 from qthreshold.limits import Limits
 from qthreshold.patience import Patience
 from qthreshold.plan import Plan
+from qthreshold.pool import Pool
 from qthreshold.recipe import Execution
 from qthreshold.ticket import Ticket
 
@@ -159,7 +160,7 @@ class IBMBackend:
 
     Args:
         name: ``NAME`` or ``least-busy``, with options as in :class:`IBMOptions`.
-        workers: Not used.
+        pool: Not used.
 
     Raises:
         InputError: The name or an option cannot be used, or ``qiskit-ibm-runtime`` is not installed.
@@ -169,7 +170,7 @@ class IBMBackend:
     ends_jobs = True
     preflight = False
 
-    def __init__(self, name: str, workers: int | None = None) -> None:
+    def __init__(self, name: str, pool: Pool | None = None) -> None:
         self.name, self.options = split_options(name)
         self.limits = load_named("backends/limits", self.options.limits, Limits, "limits")
         self._patience = Patience.usual()

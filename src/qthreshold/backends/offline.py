@@ -7,6 +7,7 @@ Circuits leave a run as files and counts come back as files.
 from qthreshold.backends.profiles import build, load_profile
 from qthreshold.datafiles import resolved
 from qthreshold.device import Device
+from qthreshold.pool import Pool
 
 __all__ = ["OfflineBackend"]
 
@@ -16,13 +17,13 @@ class OfflineBackend:
 
     Args:
         profile: Name of a shipped profile, or path of a TOML file: the lab's own description of its chip.
-        workers: Not used; nothing runs here.
+        pool: Not used; nothing runs here.
 
     Raises:
         InputError: The profile does not exist or is not valid.
     """
 
-    def __init__(self, profile: str, workers: int | None = None) -> None:
+    def __init__(self, profile: str, pool: Pool | None = None) -> None:
         self.spec = f"offline:{resolved(profile)}"
         self.device: Device = build(load_profile(profile)).device
         self.state = self.device.id  # nothing else to change: the noise of the profile is nobody's

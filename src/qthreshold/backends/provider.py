@@ -29,6 +29,7 @@ from qthreshold.errors import AuthenticationError, BackendError, InputError, Los
 from qthreshold.limits import Limits
 from qthreshold.patience import Patience
 from qthreshold.plan import Plan
+from qthreshold.pool import Pool
 from qthreshold.recipe import Execution
 from qthreshold.ticket import Ticket
 
@@ -54,7 +55,7 @@ class ProviderBackend:
 
     Args:
         name: What follows ``provider:`` in a spec; :mod:`.provider_spec` says what that can be.
-        workers: Not used.
+        pool: Not used.
 
     Raises:
         InputError: There is no such backend, it fails, or its device cannot be used.
@@ -63,7 +64,7 @@ class ProviderBackend:
     ends_jobs = False
     preflight = True
 
-    def __init__(self, name: str, workers: int | None = None) -> None:
+    def __init__(self, name: str, pool: Pool | None = None) -> None:
         spec = parse_spec(name)
         self.spec = spec.text
         self._backend = load_backend(spec)

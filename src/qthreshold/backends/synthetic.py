@@ -19,6 +19,7 @@ from qthreshold.datafiles import resolved
 from qthreshold.device import Device
 from qthreshold.numerics.rates import CNOTS_PER_CLIFFORD
 from qthreshold.plan import INTERLEAVED, ONE_QUBIT, TWO_QUBIT, Plan
+from qthreshold.pool import Pool
 from qthreshold.tallies import Tallies
 from qthreshold.ticket import Ticket
 
@@ -32,13 +33,13 @@ class SyntheticBackend:
 
     Args:
         profile: Name of a shipped profile, or path of a TOML file.
-        workers: Not used; drawing is fast.
+        pool: Not used; drawing is fast.
 
     Raises:
         InputError: The profile does not exist or is not valid.
     """
 
-    def __init__(self, profile: str, workers: int | None = None) -> None:
+    def __init__(self, profile: str, pool: Pool | None = None) -> None:
         self.spec = f"synthetic:{resolved(profile)}"
         simulated = build(load_profile(profile))
         self.device: Device = simulated.device

@@ -21,6 +21,7 @@ __all__ = [
     "Criteria",
     "Directory",
     "Json",
+    "MaxMemory",
     "NoProgress",
     "Poll",
     "Progress",
@@ -71,7 +72,15 @@ Retry = Annotated[bool, typer.Option("--retry", help="Send jobs again that ended
 Resubmit = Annotated[bool, typer.Option("--resubmit", help="Send jobs again of which the provider cannot say whether they arrived.")]
 Poll = Annotated[float | None, typer.Option("--poll", metavar="SECONDS", min=0.05, help="Longest pause between two looks at a job; 30 by default.")]
 Wait = Annotated[float | None, typer.Option("--wait", metavar="SECONDS", min=0.0, help="Stop waiting for results after this long; the jobs go on.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes for simulation; one per core by default.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", metavar="N", min=1, help="Worker processes on this machine; by default one per core, at most 8.")
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory", metavar="SIZE", help="What all workers here may use, such as 4GiB; by default half of what is available, at most 4 GiB."
+    ),
+]
 
 _state: dict[str, Any] = {"debug": False}
 
@@ -105,7 +114,7 @@ def guarded(directory: Path | None = None) -> Iterator[None]:
     except MemoryError:
         if _state["debug"]:
             raise
-        _fail("not enough memory; take fewer shots, sequences or qubits, or fewer --workers", 4)
+        _fail("not enough memory; take fewer shots, sequences or qubits, or fewer --workers or less --max-memory", 4)
     except OSError as error:
         if _state["debug"]:
             raise

@@ -12,6 +12,7 @@ from qthreshold.cli.common import (
     Cap,
     Criteria,
     Json,
+    MaxMemory,
     NoProgress,
     Poll,
     Progress,
@@ -107,6 +108,7 @@ def run(
     rules_dir: RulesDir = None,
     criteria: Criteria = None,
     workers: Workers = None,
+    max_memory: MaxMemory = None,
     prices: PriceFile = None,
     cap: Cap = None,
     yes: Yes = False,
@@ -139,7 +141,7 @@ def run(
 
             result = workflow.run(
                 backend, recipe, out=out, seed=seed, confidence=confidence, rules=parse_rules(rules, rules_dir), as_of=parse_day(as_of),
-                rules_dir=rules_dir, criteria=parse_criteria(criteria), workers=workers, watch=progress, planned=planned, prices=price,
-                consent=consent(cap, yes, progress), patience=Patience.usual(longest=poll, give_up=wait),
+                rules_dir=rules_dir, criteria=parse_criteria(criteria), workers=workers, max_memory=max_memory, watch=progress, planned=planned,
+                prices=price, consent=consent(cap, yes, progress), patience=Patience.usual(longest=poll, give_up=wait),
             )  # fmt: skip
         show_result(result, json, quiet)

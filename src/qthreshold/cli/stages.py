@@ -11,6 +11,7 @@ from qthreshold.cli.common import (
     Criteria,
     Directory,
     Json,
+    MaxMemory,
     NoProgress,
     Poll,
     Progress,
@@ -140,6 +141,7 @@ def submit(
 def collect(
     directory: Directory,
     workers: Workers = None,
+    max_memory: MaxMemory = None,
     poll: Poll = None,
     wait: Wait = None,
     quiet: Quiet = False,
@@ -156,13 +158,18 @@ def collect(
         from qthreshold import workflow
         from qthreshold.backends import open_backend
         from qthreshold.patience import Patience
+        from qthreshold.pool import Pool
 
         run = _open(directory)
         if workflow.measured_elsewhere(run):
             _nothing_to_run(directory, quiet)
             return
         patience = Patience.usual(longest=poll, give_up=wait)
-        with Progress(not (quiet or no_progress)) as progress, open_backend(workflow.read_header(run)["backend"], workers=workers) as backend:
+        with (
+            Progress(not (quiet or no_progress)) as progress,
+            Pool(workers, max_memory=max_memory, say=progress.say) as pool,
+            open_backend(workflow.read_header(run)["backend"], pool) as backend,
+        ):
             workflow.collect(run, backend, progress, patience)
         if not quiet:
             show(f"{len(run.names('counts'))} of {len(run.names('tickets'))} tickets collected. Next: qthreshold analyse {shown(directory)}")
@@ -217,6 +224,7 @@ def report(directory: Directory, json: Json = False, quiet: Quiet = False) -> No
 def resume(
     directory: Directory,
     workers: Workers = None,
+    max_memory: MaxMemory = None,
     cap: Cap = None,
     yes: Yes = False,
     retry: Retry = False,
@@ -241,7 +249,7 @@ def resume(
         run = _open(directory)
         with reported_in_part(json, quiet), Progress(not (quiet or no_progress)) as progress:
             result = workflow.resume(
-                run, workers=workers, watch=progress, consent=consent(cap, yes, progress), retry=retry, resubmit=resubmit,
+                run, workers=workers, max_memory=max_memory, watch=progress, consent=consent(cap, yes, progress), retry=retry, resubmit=resubmit,
                 patience=Patience.usual(longest=poll, give_up=wait),
             )  # fmt: skip
         show_result(result, json, quiet)
