@@ -5,10 +5,10 @@ thousand Cliffords and devices of ten thousand qubits are a matter of seconds to
 density matrices give for the same circuits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
+from typing import Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -16,23 +16,27 @@ import numpy.typing as npt
 from qthreshold.backends.base import Progress
 from qthreshold.backends.evolve import PairColumns, PairSteps, PairTables, QubitColumns, QubitTables, outcome_chances
 from qthreshold.backends.noise import Noise, Truth, native_ptms, true_errors
-from qthreshold.backends.outcomes import rows_by_target, target_rng
-from qthreshold.backends.profiles import SimulatedDevice, build, load_profile
+from qthreshold.backends.outcomes import rows_by_target
+from qthreshold.backends.profiles import build, load_profile
 from qthreshold.datafiles import resolved
 from qthreshold.device import Device
 from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, seed_rng
-from qthreshold.steps import draw_words, elements_of, paddings_of
+from qthreshold.pool import Pool
+from qthreshold.steps import DRAWN, draw_words, elements_of, paddings_of
 from qthreshold.tallies import Tallies
-from qthreshold.tasks import Run, inline
 from qthreshold.ticket import Ticket
 
-__all__ = ["ExactBackend", "ExactTask", "chances", "exact_tasks", "simulate"]
+__all__ = ["Chunks", "ExactBackend", "ExactTask", "chances", "simulate"]
 
 Real = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _COLUMNS = 1024  # sequences that go through their steps together: states and channels of that many stay in the cache
 _STEPS = 256_000  # steps that are taken apart at a time, over all columns
+_TARGETS = 48  # whose tables are held at a time: half a megabyte for a pair
+_UNITS = 20_000  # of a task
+_TASK_MEMORY = 128 * 2**20  # what a task of that many sequences, steps and units needs
+_SMALL = 3.0  # seconds of work below which starting processes is not worth while
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class ExactTask:
         flips: P(1 read | 0) and P(0 read | 1) of each qubit, ``(2, P, n)``.
         block, padded: As in the plan.
         row, length, length_row, arm, start, final, shots: Of each unit, ``(J,)``; its target is ``targets[row]``.
+        columns, steps: Sequences, and steps of all of them, that are worked on at once.
     """
 
     seed: int
@@ -68,6 +73,8 @@ class ExactTask:
     start: Ints
     final: npt.NDArray[np.uint16]
     shots: Ints
+    columns: int = _COLUMNS
+    steps: int = _STEPS
 
 
 def simulate(task: ExactTask) -> Ints:
@@ -103,7 +110,7 @@ def chances(task: ExactTask) -> Real:
 def _batches(task: ExactTask) -> Iterator[slice]:
     """Targets in groups whose sequences of the busiest length are about as many as go through together."""
     busiest = np.bincount(task.length_row + (int(task.length_row.max(initial=0)) + 1) * task.arm).max(initial=1)
-    batches = min(max(1, round(busiest / _COLUMNS)), len(task.targets))
+    batches = min(max(1, round(busiest / task.columns), -(-len(task.targets) // _TARGETS)), len(task.targets))
     for first, last in pairwise(np.linspace(0, len(task.targets), batches + 1).round().astype(int).tolist()):
         yield slice(first, last)
 
@@ -158,12 +165,9 @@ def _blocks(task: ExactTask, units: Ints) -> Iterator[npt.NDArray[np.uint64]]:
     """Words of the steps of units of one length, ``(T, B)``, some steps after the others."""
     m, row = int(task.length[units[0]]), int(task.length_row[units[0]])
     start = task.start[units]
-    at_once = max(2, _STEPS // len(units) // 2 * 2)
-    if m <= at_once:
-        pieces = [(0, m)] if m else []
-    else:
-        pieces = [(first, min(first + at_once, m)) for first in range(0, m, at_once)]
-    for first, last in pieces:
+    at_once = max(2, task.steps // len(units) // 2 * 2)
+    for first in range(0, m, at_once):
+        last = min(first + at_once, m)
         if first == 0 and last == m:  # whole sequences, which mostly follow each other in the stream
             cut = np.flatnonzero(np.diff(start) != m) + 1
             runs = [(int(r[0]), m * len(r)) for r in np.split(start, cut)]
@@ -173,34 +177,116 @@ def _blocks(task: ExactTask, units: Ints) -> Iterator[npt.NDArray[np.uint64]]:
         yield np.ascontiguousarray(words.reshape(len(units), -1).T)
 
 
-def exact_tasks(plan: Plan, ticket: Ticket, device: Device, noise: Noise, size: int) -> Iterator[tuple[Ints, ExactTask]]:
-    """A ticket's work in tasks of about ``size`` units, with the places of their units among the ticket's.
+class Chunks(Sequence[ExactTask]):
+    """A ticket's work in tasks for targets with the same native gate, made when they are asked for.
+
+    Args:
+        plan: The plan.
+        ticket: Its ticket.
+        device: Its device.
+        noise: The channels.
+        units: How many units a task may have, as far as whole targets allow.
+        room: Sequences, and steps of all of them, that a task works on at once.
 
     Raises:
         ValueError: The plan holds its steps itself.
     """
-    units = ticket.units(plan)
-    experiment = int(plan.circuit_experiment[ticket.circuits[0]])
-    two = experiment == TWO_QUBIT
-    gates = np.array(device.gate)
-    groups: dict[str, list[tuple[int, Ints]]] = {}
-    for target, rows in rows_by_target(plan, units):
-        groups.setdefault(str(gates[target]) if two else "", []).append((target, rows))
-    lengths = plan.two_qubit_lengths if two else plan.one_qubit_lengths
-    for gate, members in groups.items():
-        count = max(1, size * len(members) // max(sum(len(r) for _, r in members), 1))
-        for first in range(0, len(members), count):
-            some = members[first : first + count]
-            targets, places = np.array([t for t, _ in some]), np.concatenate([r for _, r in some])
-            mine = units[places]
-            circuit = plan.unit_circuit[mine]
-            qubits = device.direction[targets] if two else targets[:, None]
-            length = plan.circuit_length[circuit]
-            yield places, ExactTask(
-                seed=plan.seed, experiment=experiment, ticket=ticket.number, targets=targets, sx=noise.sx[qubits], x=noise.x[qubits],
-                native=native_ptms(gate, noise, targets) if two else np.zeros((0, 16, 16)), gate=gate,
-                flips=np.stack([noise.p1_given_0[qubits], noise.p0_given_1[qubits]]), block=plan.block, padded=plan.padded,
-                row=np.repeat(np.arange(len(some)), [len(r) for _, r in some]), length=length,
-                length_row=np.searchsorted(lengths, length) if length.any() else np.zeros_like(length),
-                arm=plan.circuit_arm[circuit], start=plan.unit_start[mine], final=plan.unit_final[mine], shots=plan.circuit_shots[circuit],
-            )  # fmt: skip
+
+    def __init__(
+        self, plan: Plan, ticket: Ticket, device: Device, noise: Noise, units: int = _UNITS, room: tuple[int, int] = (_COLUMNS, _STEPS)
+    ) -> None:
+        if plan.steps != DRAWN:
+            raise ValueError(f"steps that are {plan.steps} cannot be simulated exactly, only those drawn from the plan's stream")
+        self._plan, self._ticket, self._device, self._noise, self._room = plan, ticket, device, noise, room
+        self.units = ticket.units(plan)
+        self._two = bool(plan.circuit_experiment[ticket.circuits[0]] == TWO_QUBIT)
+        groups: dict[str, list[tuple[int, Ints]]] = {}
+        for target, rows in rows_by_target(plan, self.units):
+            groups.setdefault(device.gate[target] if self._two else "", []).append((target, rows))
+        self._parts: list[tuple[str, list[tuple[int, Ints]]]] = []
+        for gate, members in groups.items():
+            total = sum(len(rows) for _, rows in members)
+            bounds = np.linspace(0, len(members), min(-(-total // units), len(members)) + 1).round().astype(int).tolist()
+            self._parts += [(gate, members[first:last]) for first, last in pairwise(bounds)]
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def places(self, i: int) -> Ints:
+        """Where the units of a task stand among the ticket's."""
+        return np.concatenate([rows for _, rows in self._parts[i][1]])
+
+    @overload
+    def __getitem__(self, i: int) -> ExactTask: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[ExactTask]: ...
+    def __getitem__(self, i: int | slice) -> ExactTask | Sequence[ExactTask]:
+        if isinstance(i, slice):
+            return [self[j] for j in range(*i.indices(len(self)))]
+        (gate, members), plan, noise = self._parts[i], self._plan, self._noise
+        targets, units = np.array([t for t, _ in members]), self.units[self.places(i)]
+        circuit = plan.unit_circuit[units]
+        qubits = self._device.direction[targets] if self._two else targets[:, None]
+        length, lengths = plan.circuit_length[circuit], plan.two_qubit_lengths if self._two else plan.one_qubit_lengths
+        return ExactTask(
+            seed=plan.seed, experiment=int(plan.circuit_experiment[circuit[0]]), ticket=self._ticket.number, targets=targets, sx=noise.sx[qubits],
+            x=noise.x[qubits], native=native_ptms(gate, noise, targets) if self._two else np.zeros((0, 16, 16)), gate=gate,
+            flips=np.stack([noise.p1_given_0[qubits], noise.p0_given_1[qubits]]), block=plan.block, padded=plan.padded,
+            row=np.repeat(np.arange(len(members)), [len(rows) for _, rows in members]), length=length,
+            length_row=np.searchsorted(lengths, length) if length.any() else np.zeros_like(length),
+            arm=plan.circuit_arm[circuit], start=plan.unit_start[units], final=plan.unit_final[units], shots=plan.circuit_shots[circuit],
+            columns=self._room[0], steps=self._room[1],
+        )  # fmt: skip
+
+
+class ExactBackend:
+    """A profile's device, computed.
+
+    Args:
+        profile: Name of a shipped profile, or path of a TOML file.
+        pool: Who computes; by default this process. Results do not depend on it. It is the caller's to close.
+
+    Raises:
+        InputError: The profile does not exist or is not valid.
+    """
+
+    def __init__(self, profile: str, pool: Pool | None = None) -> None:
+        self.spec = f"exact:{resolved(profile)}"
+        simulated = build(load_profile(profile))
+        self.device: Device = simulated.device
+        self.noise: Noise = simulated.noise
+        self.state = self.noise.id
+        self._pool = pool or Pool(1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def truth(self, block: str) -> Truth:
+        """True errors from the profile's channels."""
+        return true_errors(self.device, self.noise, block)
+
+    def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Tallies:
+        """Compute the ticket's circuits and draw their outcomes.
+
+        Raises:
+            BackendError: Workers fail.
+        """
+        share = min(1.0, self._pool.task_memory / _TASK_MEMORY)
+        room = max(32, round(share * _COLUMNS)), max(1000, round(share * _STEPS))
+        small = _seconds(plan) < _SMALL
+        chunks = Chunks(plan, ticket, self.device, self.noise, max(1, round((_UNITS if small else _UNITS / 4) * share)), room)
+        outcomes = np.zeros((len(chunks.units), 4), dtype=np.int64)
+        if not small:
+            self._pool.announce(len(chunks), share * _TASK_MEMORY)
+        for i, result in self._pool.run(simulate, chunks, small=small):
+            outcomes[chunks.places(i)] = result
+            progress(len(result))
+        return Tallies(plan_id=plan.id, units=chunks.units, outcomes=outcomes)
+
+
+def _seconds(plan: Plan) -> float:
+    """About how long all circuits of a plan take one process."""
+    return 4e-7 * float(plan.circuit_length[plan.unit_circuit].sum()) + 2e-5 * len(plan.unit_circuit)
