@@ -13,6 +13,7 @@ References:
 
 import functools
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from qthreshold.numerics import cliffords
 __all__ = ["PairColumns", "PairSteps", "PairTables", "QubitColumns", "QubitTables", "outcome_chances"]
 
 Real = npt.NDArray[np.float64]
+Index = npt.NDArray[np.intp]
 
 _LAYERS = 3  # one-qubit operations that stand before a native gate within a Clifford, the empty one first
 _LAYER_BITS, _PART_BITS = 2, 14  # where they start in a packed element
@@ -203,9 +205,10 @@ class PairColumns:
         self.tables, self.interleaved = tables, interleaved
         count = len(tables.native)
         self._offset = np.repeat(np.arange(count) * tables.alphabet.rows, columns // count)
-        self._state, self._room = np.zeros((16, columns)), np.empty((16, columns))
-        self._state[list(_Z)] = 1.0  # all qubits in the ground state
-        self._found, self._channel = np.empty((columns, 12)), np.empty((12, columns))
+        self._now, self._next = _Buffer(count, columns), _Buffer(count, columns)
+        self._now.flat[list(_Z)] = 1.0  # all qubits in the ground state
+        self._found, channel = np.empty((columns, 12)), np.empty((12, columns))
+        self._channel, self._channel_by_row = channel.reshape(3, 4, columns), channel.T
         self._pending = _Pending(np.full((2, columns), tables.alphabet.alone, dtype=np.int16), 1)
 
     def advance(self, steps: PairSteps) -> None:
@@ -215,10 +218,10 @@ class PairColumns:
     def finish(self, final: npt.NDArray[np.uint16]) -> Real:
         """Components I, Z1, Z2 and ZZ ``(4, B)`` after the elements ``(B,)`` that end the sequences."""
         self._through(*self._slots(PairSteps(self.tables, final[None]), interleaved=False))
-        self._apply_local(self._pending.number)
-        return self._state[list(_Z)]
+        self._apply_local(self._pending.number + self._offset)
+        return self._now.flat[list(_Z)]
 
-    def _slots(self, steps: PairSteps, interleaved: bool) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_]]:
+    def _slots(self, steps: PairSteps, interleaved: bool) -> tuple[Index, npt.NDArray[np.bool_]]:
         """Table rows of each slot ``(2, S, B)``, and where the native gate is left out ``(S, B)``; the last step's end becomes pending."""
         t, columns = self.tables.alphabet, steps.natives.shape[1]
         slots = np.maximum(steps.natives, 1).astype(np.intp)
@@ -251,34 +254,43 @@ class PairColumns:
                 flat[at] = t.alone + steps.layer[k][q].ravel()[those]
             self._pending.number[q] = number[-1]
         self._pending.stride = stride
-        return rows, idle
+        return rows + self._offset, idle
 
-    def _through(self, rows: npt.NDArray[np.int16], idle: npt.NDArray[np.bool_]) -> None:
-        pairs = len(self.tables.native)
+    def _through(self, rows: Index, idle: npt.NDArray[np.bool_]) -> None:
         at, column = np.nonzero(idle)
-        bounds = np.searchsorted(at, np.arange(len(idle) + 1))
-        for k in range(len(idle)):
+        bounds = np.searchsorted(at, np.arange(len(idle) + 1)).tolist()
+        for k, (first, last) in enumerate(pairwise(bounds)):
             self._apply_local(rows[:, k])
-            by_pair, room = (s.reshape(16, pairs, -1).transpose(1, 0, 2) for s in (self._state, self._room))
-            np.matmul(self.tables.native, by_pair, out=room)
-            still = column[bounds[k] : bounds[k + 1]]
-            self._room[:, still] = self._state[:, still]
-            self._state, self._room = self._room, self._state
+            now, then = self._now, self._next
+            np.matmul(self.tables.native, now.by_pair, out=then.by_pair)
+            if last > first:
+                still = column[first:last]
+                then.flat[:, still] = now.flat[:, still]
+            self._now, self._next = then, now
 
-    def _apply_local(self, rows: npt.NDArray[np.int16]) -> None:
+    def _apply_local(self, rows: Index) -> None:
         """Channels of both qubits, looked up in the tables by row ``(2, B)``."""
-        columns = rows.shape[1]
-        state, room = (s.reshape(4, 4, columns) for s in (self._state, self._room))  # axes: second qubit, first qubit
-        channel = self._channel.reshape(3, 4, columns)
-        for q in (0, 1):
-            np.take(self.tables.local[q], rows[q] + self._offset, axis=0, out=self._found, mode="clip")  # whole rows: few cache lines
-            np.copyto(self._channel, self._found.T)
-            if q == 0:
-                room[:, 0] = state[:, 0]
-                np.einsum("abu,kbu->kau", channel, state, out=room[:, 1:])
-            else:
-                state[0] = room[0]
-                np.einsum("abu,bku->aku", channel, room, out=state[1:])
+        now, room = self._now.by_qubit, self._next.by_qubit
+        self._look_up(0, rows)
+        room[:, 0] = now[:, 0]
+        np.einsum("abu,kbu->kau", self._channel, now, out=self._next.traceless_first)
+        self._look_up(1, rows)
+        now[0] = room[0]
+        np.einsum("abu,bku->aku", self._channel, room, out=self._now.traceless_second)
+
+    def _look_up(self, qubit: int, rows: Index) -> None:
+        self.tables.local[qubit].take(rows[qubit], axis=0, out=self._found, mode="clip")  # whole rows: few cache lines
+        self._channel_by_row[...] = self._found
+
+
+class _Buffer:
+    """States of the columns, ``(16, B)``, and the views of them that are needed again and again."""
+
+    def __init__(self, pairs: int, columns: int) -> None:
+        self.flat = np.zeros((16, columns))
+        self.by_pair = self.flat.reshape(16, pairs, -1).transpose(1, 0, 2)
+        self.by_qubit = self.flat.reshape(4, 4, columns)  # axes: second qubit, first qubit
+        self.traceless_first, self.traceless_second = self.by_qubit[:, 1:], self.by_qubit[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,8 +331,8 @@ class QubitColumns:
         found, channel = np.empty((elements.shape[1], 12)), np.empty((12, elements.shape[1]))
         rows = 24 * elements[1::2].astype(np.intp) + elements[0::2] + self._offset
         for row in rows:
-            np.take(self.tables.local, row, axis=0, out=found, mode="clip")
-            np.copyto(channel, found.T)
+            self.tables.local.take(row, axis=0, out=found, mode="clip")
+            channel[...] = found.T
             np.einsum("abu,bu->au", channel.reshape(3, 4, -1), self._state, out=self._room[1:])
             self._state, self._room = self._room, self._state
 
