@@ -34,7 +34,7 @@ class Limit:
     """What interleaved RB of a pair converges to.
 
     Attributes:
-        p_ref, p_int: Decay parameters of both arms.
+        p_ref, p_int: Decay parameters of both arms; NaN where the noise is so strong that there is no single decay.
         estimate: C-NOT error that follows from them, average gate infidelity.
         true_error: The block's own.
     """
@@ -59,9 +59,6 @@ def protocol_limits(device: Device, noise: Noise, edges: npt.ArrayLike, *, block
         edges: Rows of ``device.edges``.
         block: What is interleaved, ``cnot`` or ``native``.
         padded: Whether steps are padded; otherwise plain interleaved RB.
-
-    Raises:
-        ValueError: The noise of a pair is so strong that there is no decay.
     """
     out = []
     for edge in np.asarray(edges).tolist():
@@ -129,10 +126,8 @@ def twisted_clifford(gate: str, pair: native.PairChannels, *, affine: bool = Fal
 def dominant_eigenvalue(step: Real) -> float:
     """Largest eigenvalue of a twisted step ``(225, 225)``, by power iteration.
 
-    It grew out of the single eigenvalue 1 of the noiseless step, whose vector sum_P P (x) P is the start.
-
-    Raises:
-        ValueError: No convergence: the noise is so strong that no eigenvalue stands out.
+    It grew out of the single eigenvalue 1 of the noiseless step, whose vector sum_P P (x) P is the start. NaN where the noise is so strong
+    that no eigenvalue stands out.
     """
     v, value = np.eye(15).ravel(), 1.0
     for _ in range(2000):
@@ -141,7 +136,7 @@ def dominant_eigenvalue(step: Real) -> float:
         v /= value
         if abs(value - before) < 1e-15:
             return value
-    raise ValueError(f"power iteration did not converge: {before} and {value}")
+    return float("nan")
 
 
 def padding_weights() -> Real:
