@@ -34,6 +34,7 @@ _EMPTY = 30.0  # without any worker before giving up: long enough for one that i
 _CLOSE = 2.0
 _UNLIMITED = 4 * 2**30  # what a worker without a limit is taken to have
 _NAMED = 3  # workers in a message
+_LOST = {"CancelledError", "CommClosedError", "ClosedClientError"}
 
 
 def checked_address(text: str) -> str:
@@ -145,15 +146,23 @@ class Cluster:
             "memory": f"at least {written_memory(least)} a worker, {written_memory(self.task_memory)} a task", "software": "the same everywhere",
         }  # fmt: skip
 
-    def submit(self, function: Callable[[T], R], task: T) -> Future[R]:
+    def submit(self, function: Callable[[T], R], task: T) -> Future[Any]:
         """Have a task done.
 
         It is packed here, so that nobody on the way looks into it: the scheduler needs nothing of what the function needs.
+
+        Raises:
+            BackendError: The scheduler is lost.
         """
         packed = pickle.dumps((function, task))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
-            return self._executor.submit(_work, software(), packed)
+            try:
+                return self._executor.submit(_work, software(), packed)
+            except Exception as error:
+                if (told := self.explain(error)) is None:
+                    raise
+                raise told from None
 
     def check(self) -> None:
         """Look whether there is still somebody at work.
@@ -171,15 +180,15 @@ class Cluster:
 
     def explain(self, error: BaseException) -> BackendError | None:
         """What exceptions of the cluster mean; None for a task's own."""
-        if isinstance(error, BackendError):
-            return error
-        if isinstance(error, self._dask.KilledWorker):
+        kinds = {kind.__name__ for kind in type(error).__mro__}  # by name: where they live differs between versions
+        if "KilledWorker" in kinds:
+            _, last, allowed = error.args
             return BackendError(
-                f"workers of {self.address} were killed {error.allowed_failures + 1} times while working on one task, the last "
-                f"{error.last_worker.address}, perhaps for lack of memory; give them more (--memory-limit), or lower --max-memory"
+                f"workers of {self.address} were killed {allowed + 1} times while working on one task, the last {last.address}, "
+                "perhaps for lack of memory; give them more (--memory-limit), or lower --max-memory"
             )
-        if isinstance(error, (CancelledError, self._dask.CommClosedError, self._dask.client.FutureCancelledError)):
-            return BackendError(f"lost the Dask scheduler at {self.address}")
+        if kinds & _LOST:
+            return self._lost()
         if isinstance(error, ImportError) and (error.name or "").startswith("qthreshold"):
             return BackendError(f"a worker of {self.address} cannot import {error.name}; install the same qthreshold there")
         return None
@@ -206,7 +215,7 @@ class Cluster:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about versions: these are compared, and said in one line
             try:
-                return self._dask.Client(self.address, timeout=_CONNECT, set_as_default=False, name="qthreshold")
+                return _within(2 * _CONNECT, lambda: self._dask.Client(self.address, timeout=_CONNECT, set_as_default=False, name="qthreshold"))
             except OSError as error:
                 raise self._unreachable(str(error)) from None
             except Exception as error:  # what a stranger's answer leads to is not foreseeable
@@ -230,6 +239,9 @@ class Cluster:
     def _unreachable(self, reason: str) -> BackendError:
         return BackendError(f"no Dask scheduler answers at {self.address} ({reason}); start one with 'dask scheduler', or go on without --dask")
 
+    def _lost(self) -> BackendError:
+        return BackendError(f"lost the Dask scheduler at {self.address}")
+
     def _how_to_start_one(self) -> str:
         return f"start one with 'dask worker {self.address} --nthreads 1', in the same environment as here"
 
@@ -242,7 +254,7 @@ class Cluster:
         try:
             found: Mapping[str, Any] = self._client.sync(self._client.scheduler.identity, callback_timeout=_ANSWER)
         except (OSError, CancelledError, RuntimeError):
-            raise BackendError(f"lost the Dask scheduler at {self.address}") from None
+            raise self._lost() from None
         if found.get("type") != "Scheduler":
             raise BackendError(
                 f"{self.address} is a Dask {str(found.get('type')).lower()}, not a scheduler; give the address that the scheduler prints"
@@ -263,12 +275,14 @@ class Cluster:
         Raises:
             BackendError: It is not the same.
         """
-        ours = software()
-        theirs = _within(_ANSWER, lambda: self._client.run(software, on_error="return"))
-        places = {f"worker {address}": answer for address, answer in theirs.items() if not isinstance(answer, OSError)}  # those have left meanwhile
+        ours, places = software(), dict[str, object]()
         try:
+            theirs = _within(_ANSWER, lambda: self._client.run(software, on_error="return"))
+            places |= {f"worker {address}": answer for address, answer in theirs.items() if not isinstance(answer, OSError)}  # those have left since
             places["the scheduler"] = _within(_ANSWER, lambda: self._client.run_on_scheduler(software))
-        except Exception as error:  # whatever an unpickler raises there
+        except OSError:
+            raise self._lost() from None
+        except Exception as error:  # whatever an unpickler raises at the scheduler
             places["the scheduler"] = error
         others = {place: difference for place, answer in places.items() if (difference := _difference(answer, ours))}
         if others:
@@ -290,7 +304,7 @@ def _within(seconds: float, ask: Callable[[], T]) -> T:
     """An answer that may never come.
 
     Raises:
-        BackendError: It did not.
+        TimeoutError: It did not.
     """
     answer: Future[T] = Future()
 
@@ -304,4 +318,4 @@ def _within(seconds: float, ask: Callable[[], T]) -> T:
     try:
         return answer.result(seconds)
     except TimeoutError:
-        raise BackendError(f"the Dask cluster gives no answer within {seconds:.0f} s") from None
+        raise TimeoutError(f"no answer in {seconds:.0f} s") from None

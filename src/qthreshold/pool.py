@@ -210,8 +210,9 @@ class _Round(Generic[T, R]):
                     else:
                         yield index, future.result()
                 if broken:
-                    self._crew.restart()
                     self._take_back(lost)
+                    self._crew.restart()
+                    self._say("a worker process was killed, perhaps for lack of memory; others take its place and do its work again")
         finally:
             for future in self._pending:
                 future.cancel()
@@ -254,11 +255,9 @@ class _Round(Generic[T, R]):
             self._alone[index] += len(lost) == 1
             if self._kills[index] >= _LIVES and self._alone[index] >= _ALONE:
                 raise BackendError(
-                    f"a worker process was killed {self._kills[index]} times while working on task {index + 1:,} of {len(self._tasks):,}, perhaps for "
-                    "lack of memory; lower --max-memory or --workers"
+                    f"a worker process was killed {self._kills[index]} times while working on task {index + 1:,} of {len(self._tasks):,}, "
+                    "perhaps for lack of memory; lower --max-memory or --workers"
                 )
-        if lost:
-            self._say("a worker process was killed, perhaps for lack of memory; its work is done again")
         for index in lost:
             self._queue(index).append(index)
 

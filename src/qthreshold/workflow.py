@@ -877,15 +877,16 @@ def load_result(directory: RunDirectory) -> RunResult:
 
 
 def resume(
-    directory: RunDirectory, *, workers: int | None = None, max_memory: int | str | None = None, watch: Watcher = SILENT,
-    consent: Consent | None = None, retry: bool = False, resubmit: bool = False, patience: Patience | None = None,
+    directory: RunDirectory, *, workers: int | None = None, dask: str | None = None, max_memory: int | str | None = None,
+    watch: Watcher = SILENT, consent: Consent | None = None, retry: bool = False, resubmit: bool = False, patience: Patience | None = None,
 ) -> RunResult:  # fmt: skip
     """Finish whatever is left of a run; what an older version derived is derived again.
 
     Args:
         directory: The run.
         workers: Worker processes on this machine.
-        max_memory: What these may use together.
+        dask: Address of a Dask scheduler, in place of these.
+        max_memory: What all workers may use together.
         watch: Told about progress.
         consent: What the user agrees to, where jobs may cost money.
         retry: Send tickets again whose jobs ended without a result.
@@ -893,7 +894,7 @@ def resume(
         patience: How long to wait for a provider.
     """
     header, _, plan = _read(directory)
-    with Pool(workers, max_memory=max_memory, say=watch.say) as pool:
+    with Pool(workers, dask, max_memory, say=watch.say) as pool:
         if _is_offline(header):
             _expect_all(directory, header, plan)
         elif not _is_table(header) and _missing(directory, header, plan):
@@ -927,8 +928,8 @@ def finish(directory: RunDirectory, watch: Watcher = SILENT, *, partial: bool = 
 def run(
     backend: str = DEFAULT_BACKEND, recipe: str = DEFAULT_RECIPE, *, out: str | Path | None = None, seed: int = 1, confidence: float = 0.95,
     rules: Sequence[str] | None = None, as_of: datetime.date | None = None, rules_dir: Path | None = None,
-    criteria: Mapping[str, float] | None = None, workers: int | None = None, max_memory: int | str | None = None,
-    watch: Watcher = SILENT, planned: Callable[[Forecast], None] | None = None, prices: Prices | None = None,
+    criteria: Mapping[str, float] | None = None, workers: int | None = None, dask: str | None = None,
+    max_memory: int | str | None = None, watch: Watcher = SILENT, planned: Callable[[Forecast], None] | None = None, prices: Prices | None = None,
     consent: Consent | None = None, patience: Patience | None = None,
 ) -> RunResult:  # fmt: skip
     """The whole job.
@@ -945,7 +946,9 @@ def run(
         criteria: Criteria for a working qubit to take the place of the recipe's, such as ``{"cnot_error": 0.02}``.
         workers: Worker processes on this machine for simulation and analysis; one per core, at most 8, by default. Results do not
             depend on it.
-        max_memory: Bytes, or a text such as ``"4GiB"``, that these may use together; by default half of what is available, at most 4 GiB.
+        dask: Address of a Dask scheduler, such as ``"tcp://10.0.0.5:8786"``, whose workers do it in place of these.
+        max_memory: Bytes, or a text such as ``"4GiB"``, that all workers may use together; by default half of what is available here,
+            at most 4 GiB, and on a cluster half of what each worker has.
         watch: Told about progress.
         planned: Called once the plan is written, before anything runs.
         prices: What device time costs, for the forecast.
@@ -961,7 +964,7 @@ def run(
         BackendError: The device or simulator fails; the run is resumable.
     """
     checked = load_recipe(recipe, criteria)
-    with Pool(workers, max_memory=max_memory, say=watch.say) as pool, open_backend(backend, pool) as opened:
+    with Pool(workers, dask, max_memory, say=watch.say) as pool, open_backend(backend, pool) as opened:
         directory = make_run(
             Path(out) if out is not None else default_directory(opened.spec), backend=opened, recipe=checked, seed=seed, confidence=confidence,
             rules=rules, as_of=as_of, rules_dir=rules_dir,

@@ -264,7 +264,7 @@ def test_a_worker_that_dies_is_replaced(whole):
     kill_workers(process)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
-    assert "a worker process was killed, perhaps for lack of memory; its work is done again\n" in errors
+    assert "a worker process was killed, perhaps for lack of memory; others take its place and do its work again\n" in errors
     assert_group_ends(process.pid)
     assert_same_result(out, reference / "run")
 

@@ -19,6 +19,7 @@ __all__ = [
     "AsOf",
     "Cap",
     "Criteria",
+    "Dask",
     "Directory",
     "Json",
     "MaxMemory",
@@ -75,11 +76,15 @@ Wait = Annotated[float | None, typer.Option("--wait", metavar="SECONDS", min=0.0
 Workers = Annotated[
     int | None, typer.Option("--workers", metavar="N", min=1, help="Worker processes on this machine; by default one per core, at most 8.")
 ]
-MaxMemory = Annotated[
+Dask = Annotated[
     str | None,
     typer.Option(
-        "--max-memory", metavar="SIZE", help="What all workers here may use, such as 4GiB; by default half of what is available, at most 4 GiB."
+        "--dask", metavar="ADDRESS", envvar="QTHRESHOLD_DASK", show_envvar=True, help="Work on a Dask cluster: its scheduler, tcp://HOST:PORT."
     ),
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option("--max-memory", metavar="SIZE", help="What all workers together may use, such as 4GiB; by default half of what is available."),
 ]
 
 _state: dict[str, Any] = {"debug": False}

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qthreshold.cli.common import Cap, Json, Yes, consent, guarded, show, show_json
+from qthreshold.cli.common import Cap, Dask, Json, Yes, consent, guarded, show, show_json
 
 if TYPE_CHECKING:
     from qthreshold.backends.base import Backend
@@ -18,9 +18,10 @@ def doctor(
     preflight: Annotated[bool, typer.Option("--preflight", help="Run one small circuit with a known outcome there.")] = False,
     cap: Cap = None,
     yes: Yes = False,
+    dask: Dask = None,
     json: Json = False,
 ) -> None:
-    """Check versions and, with --backend, account, instance, time left, and whether the device can be reached.
+    """Check versions and, with --backend, account, instance, time left, and whether the device can be reached; with --dask, a cluster.
 
     Exit code 0: all well; 2: no account, or a wrong name; 4: not reachable, offline, or the preflight failed.
 
@@ -29,6 +30,7 @@ def doctor(
       qthreshold doctor
       qthreshold doctor --backend ibm:ibm_torino
       qthreshold doctor -b ibm:ibm_torino --preflight --max-qpu-seconds 5
+      qthreshold doctor --dask tcp://10.0.0.5:8786    workers, memory, versions
     """  # noqa: D301
     with guarded():
         from qthreshold import workflow
@@ -48,7 +50,15 @@ def doctor(
                         found["preflight"] = workflow.run_preflight(opened, consent(cap, yes), lambda text: typer.echo(text, err=True))
             except QThresholdError as error:
                 trouble = error
-        _report(found, backend, trouble, json)
+        if dask is not None and trouble is None:
+            from qthreshold.pool import Pool
+
+            try:
+                with Pool(dask=dask) as pool:
+                    found.update(pool.connect())
+            except QThresholdError as error:
+                trouble = error
+        _report(found, backend, dask, trouble, json)
         if trouble is not None:
             raise trouble
 
@@ -70,7 +80,8 @@ def _examine(backend: "Backend", found: dict[str, Any]) -> None:
         raise BackendError("the instance has no device time left: jobs would wait in the queue; choose another instance, or wait for new time")
 
 
-def _report(found: dict[str, Any], backend: str | None, trouble: "QThresholdError | None", json: bool) -> None:
+def _report(found: dict[str, Any], backend: str | None, dask: str | None, trouble: "QThresholdError | None", json: bool) -> None:
+    place = " and ".join(p for p in (backend, dask) if p is not None)
     if json:
         show_json({"backend": backend, "ok": trouble is None, "problem": str(trouble) if trouble is not None else None, **found})
         return
@@ -78,9 +89,9 @@ def _report(found: dict[str, Any], backend: str | None, trouble: "QThresholdErro
     from rich.table import Table
 
     table = Table("", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(backend or "this machine", overflow="fold")
+    table.add_column(place or "this machine", overflow="fold")
     for key, value in found.items():
         table.add_row(key.replace("_", " "), "-" if value is None else f"{value:,.0f}" if isinstance(value, float) else str(value))
     show(table)
     if trouble is None:
-        show("All well." if backend is not None else "All well. 'qthreshold doctor --backend SPEC' checks the way to a backend.")
+        show("All well." if place else "All well. 'qthreshold doctor --backend SPEC' checks the way to a backend.")

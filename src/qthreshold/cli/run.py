@@ -11,6 +11,7 @@ from qthreshold.cli.common import (
     AsOf,
     Cap,
     Criteria,
+    Dask,
     Json,
     MaxMemory,
     NoProgress,
@@ -108,6 +109,7 @@ def run(
     rules_dir: RulesDir = None,
     criteria: Criteria = None,
     workers: Workers = None,
+    dask: Dask = None,
     max_memory: MaxMemory = None,
     prices: PriceFile = None,
     cap: Cap = None,
@@ -127,6 +129,7 @@ def run(
       qthreshold run --json > summary.json          for scripts
       qthreshold run -b ibm:least-busy              a real device; costs first
       qthreshold run -b ibm:NAME --max-qpu-seconds 120    for scripts: a hard cap
+      qthreshold run --dask tcp://10.0.0.5:8786     simulated on a cluster
     """  # noqa: D301
     with guarded():
         from qthreshold import workflow
@@ -141,7 +144,7 @@ def run(
 
             result = workflow.run(
                 backend, recipe, out=out, seed=seed, confidence=confidence, rules=parse_rules(rules, rules_dir), as_of=parse_day(as_of),
-                rules_dir=rules_dir, criteria=parse_criteria(criteria), workers=workers, max_memory=max_memory, watch=progress, planned=planned,
-                prices=price, consent=consent(cap, yes, progress), patience=Patience.usual(longest=poll, give_up=wait),
+                rules_dir=rules_dir, criteria=parse_criteria(criteria), workers=workers, dask=dask, max_memory=max_memory, watch=progress,
+                planned=planned, prices=price, consent=consent(cap, yes, progress), patience=Patience.usual(longest=poll, give_up=wait),
             )  # fmt: skip
         show_result(result, json, quiet)

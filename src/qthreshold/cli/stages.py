@@ -9,6 +9,7 @@ from qthreshold.cli.common import (
     AsOf,
     Cap,
     Criteria,
+    Dask,
     Directory,
     Json,
     MaxMemory,
@@ -141,6 +142,7 @@ def submit(
 def collect(
     directory: Directory,
     workers: Workers = None,
+    dask: Dask = None,
     max_memory: MaxMemory = None,
     poll: Poll = None,
     wait: Wait = None,
@@ -167,7 +169,7 @@ def collect(
         patience = Patience.usual(longest=poll, give_up=wait)
         with (
             Progress(not (quiet or no_progress)) as progress,
-            Pool(workers, max_memory=max_memory, say=progress.say) as pool,
+            Pool(workers, dask, max_memory, say=progress.say) as pool,
             open_backend(workflow.read_header(run)["backend"], pool) as backend,
         ):
             workflow.collect(run, backend, progress, patience)
@@ -197,13 +199,18 @@ def cancel(directory: Directory, json: Json = False, quiet: Quiet = False) -> No
 def analyse(
     directory: Directory,
     partial: Annotated[bool, typer.Option("--partial", help="Take what counts there are; the report names the missing circuits.")] = False,
+    workers: Workers = None,
+    dask: Dask = None,
+    max_memory: MaxMemory = None,
     quiet: Quiet = False,
 ) -> None:
     """Fit the counts or the decay table: errors of every qubit and pair, device metrics. Offline and repeatable."""
     with guarded(directory):
         from qthreshold import workflow
+        from qthreshold.pool import Pool
 
-        workflow.analyse(_open(directory), partial=partial)
+        with Pool(workers, dask, max_memory) as pool:
+            workflow.analyse(_open(directory), partial=partial, pool=pool)
         if not quiet:
             show(f"analysed. Next: qthreshold judge {shown(directory)}")
 
@@ -224,6 +231,7 @@ def report(directory: Directory, json: Json = False, quiet: Quiet = False) -> No
 def resume(
     directory: Directory,
     workers: Workers = None,
+    dask: Dask = None,
     max_memory: MaxMemory = None,
     cap: Cap = None,
     yes: Yes = False,
@@ -249,8 +257,8 @@ def resume(
         run = _open(directory)
         with reported_in_part(json, quiet), Progress(not (quiet or no_progress)) as progress:
             result = workflow.resume(
-                run, workers=workers, max_memory=max_memory, watch=progress, consent=consent(cap, yes, progress), retry=retry, resubmit=resubmit,
-                patience=Patience.usual(longest=poll, give_up=wait),
+                run, workers=workers, dask=dask, max_memory=max_memory, watch=progress, consent=consent(cap, yes, progress), retry=retry,
+                resubmit=resubmit, patience=Patience.usual(longest=poll, give_up=wait),
             )  # fmt: skip
         show_result(result, json, quiet)
 
