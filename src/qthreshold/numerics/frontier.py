@@ -183,7 +183,7 @@ def _best_of_component(graph: Graph) -> _Part:
     members = searched(graph)
     every = np.ones((1, len(graph.edges)), dtype=bool)
     bound = np.maximum(*(kind(graph.n, graph.edges, graph.error[None], every)[0] for kind in (forest_bounds, star_bounds)))
-    if regions := next(divisions_of(graph, steps), None):
+    if regions := next(divisions_of(graph), None):
         prices = prices_for(graph, members, PRICES, loose=len(regions) > 1)
         bound = np.maximum(bound, bounds_at(graph, regions, graph.error[None], every, prices)[0])
     if steps is not None and narrow:

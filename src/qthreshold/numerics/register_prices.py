@@ -3,8 +3,9 @@
 The proof is in :mod:`.frontier`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from qthreshold.numerics.graphs import sparse_table
+from qthreshold.numerics.register_costs import Move, cheapest, moves_of
 from qthreshold.numerics.register_graph import Graph, components_of, graph_of, is_two_sided, pair_range, weights_of
-from qthreshold.numerics.register_program import Step, best_program, orders_of
+from qthreshold.numerics.register_program import best_program, order_of, without_errors
 from qthreshold.numerics.register_search import searched
 
 __all__ = ["PRICES", "bounds_at", "cut_regions", "divisions_of", "priced_bounds", "prices_for"]
@@ -51,7 +53,7 @@ class _Region:
 
     nodes: Ints
     pairs: Ints
-    steps: list[Step]
+    moves: tuple[Move, ...]
 
 
 def priced_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools) -> Real:
@@ -73,8 +75,8 @@ def priced_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools) -> Real:
     for graph in parts:
         inside = used[np.isin(edges[used, 0], graph.nodes)]
         bound = np.full((draws, graph.n + 1), -np.inf)
-        for regions in divisions_of(graph, best_program(graph), draws):
-            tried = min(PRICES, _DRAW_WORK // (draws * sum(step.source.size for region in regions for step in region.steps)))
+        for regions in divisions_of(graph, draws):
+            tried = min(PRICES, _DRAW_WORK // (draws * sum(move.candidates for region in regions for move in region.moves)))
             if tried >= _FEWEST_PRICES:
                 prices = prices_for(graph, searched(graph), tried, loose=len(regions) > 1 or not alive[:, inside].all())
                 bound = np.maximum(bound, bounds_at(graph, regions, error[:, inside], alive[:, inside], prices))
@@ -83,16 +85,32 @@ def priced_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools) -> Real:
     return best
 
 
-def divisions_of(graph: Graph, steps: list[Step] | None, draws: int = 1) -> Iterator[list[_Region]]:
+def divisions_of(graph: Graph, draws: int = 1) -> Iterator[tuple[_Region, ...]]:
     """The whole component if it has a programme; ever narrower pieces of it, without those that are too wide for so many draws."""
-    if steps is not None:
-        yield [_Region(nodes=np.arange(graph.n), pairs=np.arange(len(graph.edges)), steps=steps)]
-    _, width, order = orders_of(graph)[0]
+    pairs = graph.edges.tobytes()
+    if whole := _whole(graph.n, pairs):
+        yield whole
     for target in _REGION_WIDTHS:
-        count = round(graph.n / (target * width))
         guess = draws * _FEWEST_PRICES * graph.n * 3**target // 30  # candidates
-        if count > 1 and guess < _DRAW_WORK and (regions := cut_regions(graph, np.array_split(np.array(order), count))):
+        if guess < _DRAW_WORK and (regions := _pieces(graph.n, pairs, target)):
             yield regions
+
+
+@lru_cache(maxsize=4)
+def _whole(n: int, edges: bytes) -> tuple[_Region, ...]:
+    """The component as one region; none if it is too wide. Kept, like pieces, as the same device is looked at many times."""
+    graph = without_errors(n, edges)
+    steps = best_program(graph)
+    return () if steps is None else (_Region(nodes=np.arange(n), pairs=np.arange(len(graph.edges)), moves=moves_of(steps)),)
+
+
+@lru_cache(maxsize=8)
+def _pieces(n: int, edges: bytes, target: int) -> tuple[_Region, ...]:
+    """Regions about so wide; none if that is no division or they are too wide."""
+    graph = without_errors(n, edges)
+    width, order = order_of(graph)
+    count = round(n / (target * width))
+    return tuple(cut_regions(graph, np.array_split(np.array(order), count))) if count > 1 else ()
 
 
 def cut_regions(graph: Graph, pieces: list[Ints]) -> list[_Region]:
@@ -114,7 +132,7 @@ def cut_regions(graph: Graph, pieces: list[Ints]) -> list[_Region]:
         steps = best_program(local, held[nodes])
         if steps is None:
             return []
-        regions.append(_Region(nodes=nodes, pairs=pairs, steps=steps))
+        regions.append(_Region(nodes=nodes, pairs=pairs, moves=moves_of(steps)))
     return regions
 
 
@@ -151,7 +169,7 @@ def _slope(x: Ints, y: Real, at: int) -> float:
     return (high - low) / (b - a)
 
 
-def bounds_at(graph: Graph, regions: list[_Region], error: Real, alive: Bools, prices: _Prices) -> Real:
+def bounds_at(graph: Graph, regions: Sequence[_Region], error: Real, alive: Bools, prices: _Prices) -> Real:
     """Bounds of a component from given prices, shape ``(D, n + 1)``."""
     n, draws, count = graph.n, len(error), prices.price.size
     size = np.arange(2, n + 1)
@@ -172,7 +190,7 @@ def bounds_at(graph: Graph, regions: list[_Region], error: Real, alive: Bools, p
     return bounds
 
 
-def _cheapest_cut(graph: Graph, regions: list[_Region], cost: Real, prices: _Prices) -> Real:
+def _cheapest_cut(graph: Graph, regions: Sequence[_Region], cost: Real, prices: _Prices) -> Real:
     """At most the cost of the cheapest connected set, when the cost c of each cut pair ab is shared between its qubits.
 
     With y = 1 for members, c y_a y_b is at least c (s y_a + (1 - s) y_b) if c < 0, and at least t c (y_a + y_b - 1) if c > 0, for s and
@@ -203,32 +221,8 @@ def _cheapest_cut(graph: Graph, regions: list[_Region], cost: Real, prices: _Pri
         paid = loss.sum(axis=0).ravel()
     least, spanning = np.full(node.shape[1], np.inf), np.zeros(node.shape[1])
     for region in regions:
-        alone, anchored = _cheapest(region.steps, cost[region.pairs].reshape(len(region.pairs), node.shape[1]), node[region.nodes])
+        alone, anchored = cheapest(region.moves, cost[region.pairs].reshape(len(region.pairs), node.shape[1]), node[region.nodes])
         least, spanning = np.minimum(least, alone), spanning + anchored
     if len(regions) > 1:
         least = np.minimum(least, spanning)
     return (least - paid).reshape(shape)
-
-
-def _cheapest(steps: list[Step], cost: Real, node: Real) -> tuple[Real, Real]:
-    """Cost of the cheapest connected set of at least one qubit, and of the cheapest union of anchored parts, which may be empty.
-
-    Args:
-        steps: Programme of the region.
-        cost: Of its pairs, shape ``(E, B)``.
-        node: Of its qubits, shape ``(n, B)``.
-    """
-    least = np.full(node.shape[1], np.inf)
-    old = np.zeros((1, node.shape[1]))
-    for step in steps:
-        code = step.joins.astype(np.int64) + step.added @ (2 << np.arange(step.pairs.size))
-        different, pattern = np.unique(code, return_inverse=True)  # candidates that add the same pairs pay the same
-        bits = different[:, None] >> np.arange(1 + step.pairs.size) & 1
-        extra = bits[:, 1:] @ cost[step.pairs] + bits[:, :1] * node[step.node]
-        offered = old[step.source]
-        offered += extra[pattern]
-        last = step.start[-2]
-        if last < len(offered):
-            np.minimum(least, offered[last:].min(axis=0), out=least)
-        old = np.minimum.reduceat(offered[:last], step.start[:-2], axis=0)
-    return least, old[0]

@@ -9,15 +9,16 @@ References:
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse.csgraph import breadth_first_order, shortest_path
 
 from qthreshold.numerics.graphs import sparse_table
-from qthreshold.numerics.register_graph import Graph, better_of, is_two_sided, means_of, pair_range, reaches
+from qthreshold.numerics.register_graph import Graph, better_of, graph_of, is_two_sided, means_of, pair_range, reaches
 
-__all__ = ["ENTRIES", "Step", "best_program", "entries_of", "orders_of", "priced_registers", "told_apart"]
+__all__ = ["ENTRIES", "Step", "best_program", "entries_of", "order_of", "priced_registers", "told_apart", "without_errors"]
 
 Real = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -59,8 +60,26 @@ class Step:
 
 def best_program(graph: Graph, anchored: Bools | None = None) -> list[Step] | None:
     """The programme with the fewest states among some orders; None if all are too wide."""
-    anchored = np.zeros(graph.n, dtype=bool) if anchored is None else anchored
-    narrow = [order for _, width, order in orders_of(graph) if width <= _WIDEST]
+    if anchored is None:
+        return _program_of(graph.n, graph.edges.tobytes())
+    return _best_program(graph, anchored)
+
+
+@lru_cache(maxsize=4)
+def _program_of(n: int, edges: bytes) -> list[Step] | None:
+    """Programmes depend on the pairs alone, and one device is looked at many times: by all data, by halves, by draws."""
+    graph = without_errors(n, edges)
+    return _best_program(graph, np.zeros(n, dtype=bool))
+
+
+def without_errors(n: int, edges: bytes) -> Graph:
+    """A component from its pairs alone, as stored in memory."""
+    pairs = np.frombuffer(edges, dtype=np.int64).reshape(-1, 2)
+    return graph_of(np.arange(n), pairs, np.zeros(len(pairs)))
+
+
+def _best_program(graph: Graph, anchored: Bools) -> list[Step] | None:
+    narrow = [order for _, width, order in _orders_of(graph) if width <= _WIDEST]
     programs = [_program(graph, order, anchored) for order in narrow[:_TRIED]]
     return min((steps for steps in programs if steps is not None), key=entries_of, default=None)
 
@@ -108,12 +127,14 @@ def priced_registers(graph: Graph, steps: list[Step], members: Bools, bound: Rea
     return members, np.append([np.inf, np.inf], lowest.min(axis=1))
 
 
-def orders_of(graph: Graph) -> list[tuple[float, int, list[int]]]:
-    """Orders in which to decide about the nodes such that few decided ones have undecided neighbours.
+def order_of(graph: Graph) -> tuple[int, list[int]]:
+    """The most promising order in which to decide about the nodes, and its width."""
+    _, width, order = _orders_of(graph)[0]
+    return width, order
 
-    Returns:
-        Effort, width and order, most promising first.
-    """
+
+def _orders_of(graph: Graph) -> list[tuple[float, int, list[int]]]:
+    """Orders such that few decided nodes have undecided neighbours: effort, width and order, most promising first."""
     near = [row[row < graph.n].tolist() for row in graph.near]
     table = sparse_table(np.ones(len(graph.edges)), graph.edges[:, 0], graph.edges[:, 1], graph.n)
     far = [0]
