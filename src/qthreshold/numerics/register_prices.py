@@ -13,6 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from qthreshold.numerics.graphs import sparse_table
+from qthreshold.numerics.register_chain import chained
 from qthreshold.numerics.register_costs import Move, cheapest, moves_of
 from qthreshold.numerics.register_graph import Graph, components_of, graph_of, is_two_sided, pair_range, weights_of
 from qthreshold.numerics.register_program import best_program, order_of, without_errors
@@ -27,8 +28,11 @@ Bools = npt.NDArray[np.bool_]
 PRICES = 60  # at most
 _FEWEST_PRICES = 2  # fewer are not worth it
 _MARKUP = (0.3, 1.0, 1.7)
-_DRAW_WORK = 140_000_000  # candidates times draws times prices
+_DRAW_WORK = 1200  # candidates times prices for each draw and qubit
+_ALONE_WORK = 1_400_000  # candidates for one set of errors
 _CHUNK = 1500  # draws times prices at a time: tables stay in the cache
+_ENOUGH = 60  # sizes of registers to learn prices from
+_SEARCHED = 512  # qubits up to which all sizes are searched for them
 _REGION_WIDTHS = (9, 6, 4)  # of the regions into which wide graphs are cut
 
 
@@ -56,13 +60,13 @@ class _Region:
     moves: tuple[Move, ...]
 
 
-def priced_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools) -> Real:
+def priced_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools, known: Bools | None = None) -> Real:
     """Bounds of every draw from prices on pairs and qubits.
 
     Let every pair cost its error less p, every qubit -q, and let c be at most the cost of the cheapest connected set of qubits, of any
     size. A register of k qubits with m pairs then has a mean of at least p + (c + q k) / m. Any p and q will do; good ones are taken from
-    the registers that a search finds for the average over the draws. Pairs that a draw lacks cost nothing and still connect there,
-    which only allows more; pairs that no draw has are left out.
+    ``known`` registers, or from those that a search finds for the average over the draws. Pairs that a draw lacks cost nothing and still
+    connect there, which only allows more; pairs that no draw has are left out.
 
     Returns:
         Shape ``(D, n_nodes + 1)``; minus infinity where nothing is known.
@@ -75,24 +79,31 @@ def priced_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools) -> Real:
     for graph in parts:
         inside = used[np.isin(edges[used, 0], graph.nodes)]
         bound = np.full((draws, graph.n + 1), -np.inf)
-        for regions in divisions_of(graph, draws):
-            tried = min(PRICES, _DRAW_WORK // (draws * sum(move.candidates for region in regions for move in region.moves)))
+        for regions in divisions_of(graph, _DRAW_WORK * graph.n // _FEWEST_PRICES):
+            tried = min(PRICES, _DRAW_WORK * graph.n // sum(move.candidates for region in regions for move in region.moves))
             if tried >= _FEWEST_PRICES:
-                prices = prices_for(graph, searched(graph), tried, loose=len(regions) > 1 or not alive[:, inside].all())
+                prices = prices_for(graph, _registers(graph, known), tried, loose=len(regions) > 1 or not alive[:, inside].all())
                 bound = np.maximum(bound, bounds_at(graph, regions, error[:, inside], alive[:, inside], prices))
                 break
         best[:, : graph.n + 1] = np.minimum(best[:, : graph.n + 1], bound)
     return best
 
 
-def divisions_of(graph: Graph, draws: int = 1) -> Iterator[tuple[_Region, ...]]:
-    """The whole component if it has a programme; ever narrower pieces of it, without those that are too wide for so many draws."""
+def _registers(graph: Graph, known: Bools | None) -> Bools:
+    """Those known inside a component, if they are enough to learn prices from; otherwise those that a search finds."""
+    inside = np.zeros((0, graph.n), dtype=bool) if known is None else known[:, graph.nodes][known[:, graph.nodes].sum(axis=1) == known.sum(axis=1)]
+    if np.unique(inside.sum(axis=1)).size >= min(_ENOUGH, graph.n - 1):
+        return inside
+    return searched(graph) if graph.n <= _SEARCHED else chained(graph, np.unique(np.geomspace(2, graph.n, _ENOUGH).astype(np.int64)))
+
+
+def divisions_of(graph: Graph, most: int = _ALONE_WORK) -> Iterator[tuple[_Region, ...]]:
+    """The whole component if it has a programme; ever narrower pieces of it, without those that seem to have more candidates than ``most``."""
     pairs = graph.edges.tobytes()
     if whole := _whole(graph.n, pairs):
         yield whole
     for target in _REGION_WIDTHS:
-        guess = draws * _FEWEST_PRICES * graph.n * 3**target // 30  # candidates
-        if guess < _DRAW_WORK and (regions := _pieces(graph.n, pairs, target)):
+        if graph.n * 3**target // 30 < most and (regions := _pieces(graph.n, pairs, target)):
             yield regions
 
 
@@ -137,22 +148,24 @@ def cut_regions(graph: Graph, pieces: list[Ints]) -> list[_Region]:
 
 
 def prices_for(graph: Graph, members: Bools, count: int, loose: bool) -> _Prices:
-    """About ``count`` prices from the best registers known of every size.
+    """About ``count`` prices from the best registers known of many sizes, shape ``(K, n)``.
 
     At a price for pairs all registers known have costs; the reward for qubits is the slope of their convex hull at the size in question.
     The price is the mean of the register of that size, and more where unconnected sets compete (``loose``: pairs are cut or missing):
     these have fewer pairs than a connected register needs, and the more a pair is worth, the dearer that is.
     """
-    weight, pairs = weights_of(graph, members[2:])
-    size = np.arange(2, graph.n + 1)
+    weight, pairs = weights_of(graph, members)
+    size, row = np.unique(np.where(pairs > 0, members.sum(axis=1), 0), return_index=True)
+    size, row = size[size > 0], row[size > 0]
+    weight, pairs = weight[row], pairs[row]
     marks = np.array(_MARKUP if loose and count >= 30 else [1.0] if loose else [0.0])
     place = (np.arange(count // marks.size) + 0.5) / (count // marks.size)
-    at = np.unique((2 + (graph.n - 2) * place**1.5).astype(np.int64))  # small registers differ more from size to size
-    at, mark = (grid.ravel() for grid in np.meshgrid(at, marks))
-    price = (weight / pairs)[at - 2]
-    price = price + np.abs(price) * 0.5 * mark * (1 - at / graph.n) ** 1.5
-    reward = [_slope(size, weight - p * pairs, k) for p, k in zip(price.tolist(), at.tolist(), strict=True)]
-    return _Prices(price=price, reward=np.array(reward), members=members[at])
+    at = np.searchsorted(size, (2 + (graph.n - 2) * place**1.5).astype(np.int64))  # small registers differ more from size to size
+    at, mark = (grid.ravel() for grid in np.meshgrid(np.unique(np.minimum(at, size.size - 1)), marks))
+    price = (weight / pairs)[at]
+    price = price + np.abs(price) * 0.5 * mark * (1 - size[at] / graph.n) ** 1.5
+    reward = [_slope(size, weight - p * pairs, k) for p, k in zip(price.tolist(), size[at].tolist(), strict=True)]
+    return _Prices(price=price, reward=np.array(reward), members=members[row[at]])
 
 
 def _slope(x: Ints, y: Real, at: int) -> float:
