@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 
 def resident(session: int) -> int:
@@ -27,13 +28,13 @@ def resident(session: int) -> int:
     return total
 
 
-def measure(backend: str, recipe: str) -> dict[str, float]:
+def measure(backend: str, recipe: str, *options: str) -> dict[str, Any]:
     """One run in a fresh process."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         started = time.monotonic()
         job = subprocess.Popen(
-            [sys.executable, "-m", "qthreshold", "run", "--backend", backend, "--recipe", recipe, "--out", str(out), "--quiet"],
+            [sys.executable, "-m", "qthreshold", "run", "--backend", backend, "--recipe", recipe, "--out", str(out), "--quiet", *options],
             start_new_session=True,
         )
         peak = 0
@@ -43,11 +44,13 @@ def measure(backend: str, recipe: str) -> dict[str, float]:
         wall = time.monotonic() - started
         if job.returncode:
             sys.exit(f"the run failed with exit code {job.returncode}")
-        error = json.loads((out / "summary.json").read_text())["cnot_error"]
+        summary = json.loads((out / "summary.json").read_text())
+        error = summary["cnot_error"]
     mean = error["mean"]
     return {
         "wall": wall, "peak": peak, "half": (mean["high"] - mean["low"]) / 2 / mean["best"],
         "pull": mean["best"] / error["true_mean"] - 1, "pairs": error["measured_edges"],
+        "stages": summary["cost"]["wall_seconds"],
     }  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def test_shipped_recipes_load_under_their_own_name(name):
 
 
 def test_default_and_quick_recipes_are_shipped():
-    assert {"default", "quick"} <= set(names_in("circuits"))
+    assert {"default", "quick", "precise"} <= set(names_in("circuits"))
     assert (shipped("circuits") / "default.toml").is_file()
 
 

@@ -5,12 +5,13 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-import exact
 import numpy as np
 import readme
 
-from qthreshold.backends.noise import true_errors
+from qthreshold.backends.noise import pair_channels, true_errors
 from qthreshold.backends.profiles import Profile, SimulatedDevice, build
+from qthreshold.backends.twirl import protocol_limits
+from qthreshold.circuits.native import CNOT
 from qthreshold.numerics import channels
 
 TARGETS = (1e-2, 1e-3)
@@ -111,25 +112,23 @@ class Row:
 def bias(family: Family, target: float) -> Row:
     """Exact bias for one family at one true error of the compiled C-NOT."""
     simulated = family.device_at(target)
-    block = exact.PairModel.of(simulated.device, simulated.noise)
-    native = block.with_native_block(simulated.device, simulated.noise)
-    clifford = exact.clifford_step(block)
-    relative = [
-        exact.estimate(model, padded=padded, clifford=clifford) / model.true_error - 1 if model.true_error > 1e-9 else float("nan")
-        for model in (block, native)
+    limits = [
+        protocol_limits(simulated.device, simulated.noise, [0], block=block, padded=padded)[0]
+        for block in ("cnot", "native")
         for padded in (False, True)
     ]
+    plain, padded, native_plain, native_padded = (x.bias if x.true_error > 1e-9 else float("nan") for x in limits)
     return Row(
-        family=family, true_error=block.true_error, coherent_share=coherent_share(block),
-        plain=relative[0], padded=relative[1], native_plain=relative[2], native_padded=relative[3],
+        family=family, true_error=limits[0].true_error, coherent_share=coherent_share(simulated), plain=plain, padded=padded,
+        native_plain=native_plain, native_padded=native_padded,
     )  # fmt: skip
 
 
-def coherent_share(model: exact.PairModel) -> float:
+def coherent_share(simulated: SimulatedDevice) -> float:
     """Part of the block's error that a unitary could undo: what unitarity leaves unexplained (arXiv:1503.07865)."""
-    unital = model.block[1:, 1:]
+    unital = pair_channels(simulated.device, simulated.noise, 0).elements(CNOT)[1:, 1:]
     incoherent = channels.average_gate_infidelity(channels.depolarizing(np.sqrt(np.sum(unital**2) / 15), 2), np.eye(16))
-    return 1 - float(incoherent) / model.true_error
+    return 1 - float(incoherent) / _block_error(simulated)
 
 
 def table(rows: list[Row]) -> str:

@@ -1,27 +1,20 @@
-"""Exact decay parameters and exact sequence probabilities, for finding bias without (or with exactly known) sampling.
-
-The decay of randomized benchmarking with gate-dependent noise is the dominant eigenvalue of the twisted step
-T = E_g[G (x) Lambda_g], with G the ideal and Lambda_g the noisy Pauli transfer matrix, both restricted to the traceless
-Paulis: ideal inverses at the end of a sequence turn survival into a matrix element of T**m. One step of the padded
-protocol is a product of independent averages, so T factorises in the same order.
-
-References:
-    J. J. Wallman, arXiv:1703.09835; T. Proctor et al., arXiv:1702.01853 (decay as an eigenvalue of a twisted map).
-    S. T. Merkel et al., arXiv:1804.05951 (the same, as a convolution over the group).
-"""
+"""Exact probabilities of random sequences, for finding bias and coverage with exactly known sampling."""
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from qthreshold.backends.noise import Noise, native_ptm, pair_channels
+from qthreshold.backends.exact import Chunks, chances
+from qthreshold.backends.noise import Noise, pair_channels
+from qthreshold.backends.twirl import padding_weights, pair_limit, twisted, twisted_clifford
 from qthreshold.circuits import native
 from qthreshold.device import Device
 from qthreshold.numerics import channels, cliffords
-from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan
-from qthreshold.steps import PADDING_CODES, PADDING_PAULI
+from qthreshold.plan import TWO_QUBIT, Plan
+from qthreshold.steps import PADDING_PAULI
+from qthreshold.ticket import layer_tickets
 
 Real = npt.NDArray[np.float64]
 
@@ -30,8 +23,10 @@ _ORDER = 11520
 
 @dataclass(frozen=True, slots=True)
 class PairModel:
-    """Noisy and ideal channels of one pair: all elements ``(11520, 16, 16)``, paddings ``(36, 16, 16)``, block ``(16, 16)``."""
+    """Noisy and ideal channels of one pair: all elements ``(11520, 16, 16)``, paddings ``(36, 16, 16)``, compiled C-NOT ``(16, 16)``."""
 
+    gate: str
+    pair: native.PairChannels
     elements: Real
     paddings: Real
     block: Real
@@ -41,23 +36,13 @@ class PairModel:
 
     @classmethod
     def of(cls, device: Device, noise: Noise, edge: int = 0) -> "PairModel":
-        """The model of one pair of a simulated device, with the compiled C-NOT as block."""
+        """The model of one pair of a simulated device."""
         noisy = pair_channels(device, noise, edge)
         elements, paddings = _ideal(device.gate[edge])
         return cls(
-            elements=noisy.elements(np.arange(_ORDER)), paddings=noisy.paddings, block=noisy.elements(native.CNOT),
-            ideal_elements=elements, ideal_paddings=paddings, ideal_block=native.ideal_ptm(native.CNOT),
+            gate=device.gate[edge], pair=noisy, elements=noisy.elements(np.arange(_ORDER)), paddings=noisy.paddings,
+            block=noisy.elements(native.CNOT), ideal_elements=elements, ideal_paddings=paddings, ideal_block=native.ideal_ptm(native.CNOT),
         )  # fmt: skip
-
-    def with_native_block(self, device: Device, noise: Noise, edge: int = 0) -> "PairModel":
-        """The same pair with its native gate alone interleaved."""
-        gate = device.gate[edge]
-        return replace(self, block=native_ptm(device, noise, edge), ideal_block=native.ideal_ptm(native.native_element(gate)))
-
-    @property
-    def true_error(self) -> float:
-        """Average gate infidelity of the block."""
-        return float(channels.average_gate_infidelity(self.block, self.ideal_block))
 
 
 @functools.cache
@@ -68,103 +53,18 @@ def _ideal(gate: str) -> tuple[Real, Real]:
     return pair.elements(np.arange(_ORDER)), pair.paddings
 
 
-def twisted(ideal: Real, noisy: Real, weights: Real, *, affine: bool = False) -> Real:
-    """sum_g weights_g G (x) Lambda_g on the traceless Paulis: ``(M, 16, 16)`` twice and ``(M,)`` -> ``(225, 225)``.
-
-    ``affine`` keeps the identity component of Lambda: ``(240, 240)``.
-    """
-    first = 0 if affine else 1
-    n = 16 - first
-    g = ideal[:, 1:, 1:].reshape(-1, 225) * weights[:, None]
-    total = (g.T @ noisy[:, first:, first:].reshape(-1, n * n)).reshape(15, 15, n, n)
-    return total.transpose(0, 2, 1, 3).reshape(15 * n, 15 * n)
-
-
-def dominant_eigenvalue(step: Real) -> float:
-    """Largest eigenvalue of a twisted step ``(225, 225)``, by power iteration.
-
-    It grew out of the single eigenvalue 1 of the noiseless step, whose vector sum_P P (x) P is the start.
-
-    Raises:
-        ValueError: No convergence: the noise is so strong that no eigenvalue stands out.
-    """
-    v, value = np.eye(15).ravel(), 1.0
-    for _ in range(2000):
-        v = step @ v
-        before, value = value, float(np.linalg.norm(v))
-        v /= value
-        if abs(value - before) < 1e-15:
-            return value
-    raise ValueError(f"power iteration did not converge: {before} and {value}")
-
-
-def padding_weights() -> Real:
-    """Probability of each of the 36 padding layers, ``(36,)``."""
-    one = np.bincount(PADDING_CODES, minlength=6) / len(PADDING_CODES)
-    return np.outer(one, one).ravel()
-
-
 def clifford_step(model: PairModel) -> Real:
-    """Twisted average over all Cliffords, ``(225, 225)``; the costly part of :func:`steps`, the same for every protocol and block."""
+    """Twisted average over all Cliffords, ``(225, 225)``, element by element."""
     return twisted(model.ideal_elements, model.elements, np.full(_ORDER, 1 / _ORDER))
 
 
-def steps(model: PairModel, *, padded: bool, clifford: Real | None = None) -> tuple[Real, Real]:
-    """Twisted steps of the reference and the interleaved arm, each ``(225, 225)``; ``clifford`` if it is known already."""
-    clifford = clifford_step(model) if clifford is None else clifford
-    block = twisted(model.ideal_block[None], model.block[None], np.ones(1))
-    if not padded:
-        return clifford, block @ clifford
-    pad = twisted(model.ideal_paddings, model.paddings, padding_weights())
-    return pad @ pad @ clifford, pad @ block @ pad @ clifford
-
-
-def decays(model: PairModel, *, padded: bool, clifford: Real | None = None) -> tuple[float, float]:
+def decays(model: PairModel, *, padded: bool) -> tuple[float, float]:
     """Exact p_ref and p_int."""
-    ref, interleaved = steps(model, padded=padded, clifford=clifford)
-    return dominant_eigenvalue(ref), dominant_eigenvalue(interleaved)
+    limit = pair_limit(model.gate, model.pair, model.block, padded=padded)
+    return limit.p_ref, limit.p_int
 
 
-def estimate(model: PairModel, *, padded: bool, clifford: Real | None = None) -> float:
-    """What interleaved RB converges to with unlimited data: 3/4 (1 - p_int / p_ref), average gate infidelity."""
-    p_ref, p_int = decays(model, padded=padded, clifford=clifford)
-    return 0.75 * (1 - p_int / p_ref)
-
-
-@dataclass(frozen=True, slots=True)
-class Register:
-    """Channels of the two-qubit units of a device, one row a pair: what :func:`survival` needs.
-
-    ``cores`` (E, 20, 16, 16), ``locals`` (E, 2, 24, 4, 4), ``paddings`` (E, 36, 16, 16), ``block`` and ``readout`` (E, 16, 16);
-    ``core`` (E, 11520) and ``parts`` (E, 11520, 2) split every element.
-    """
-
-    cores: Real
-    locals: Real
-    paddings: Real
-    block: Real
-    readout: Real
-    core: npt.NDArray[np.int8]
-    parts: npt.NDArray[np.int16]
-
-    @classmethod
-    def of(cls, device: Device, noise: Noise, block: str = "cnot") -> "Register":
-        """The channels of all pairs of a simulated device."""
-        pairs = [pair_channels(device, noise, e) for e in range(len(device.edges))]
-        blocks = [p.elements(native.CNOT) if block == "cnot" else native_ptm(device, noise, e) for e, p in enumerate(pairs)]
-        flips = channels.readout_flip(noise.p1_given_0, noise.p0_given_1)
-        stack = {f: np.stack([getattr(p, f) for p in pairs]) for f in ("cores", "locals", "paddings", "core", "parts")}
-        return cls(block=np.stack(blocks), readout=channels.tensor(flips[device.direction[:, 0]], flips[device.direction[:, 1]]), **stack)
-
-    def apply(self, edge: npt.NDArray[np.int64], element: npt.NDArray[np.int64], v: Real) -> Real:
-        """States after a two-qubit element each; edge and element ``(U,)``, v ``(U, 16)``."""
-        v = (self.cores[edge, self.core[edge, element]] @ v[:, :, None]).reshape(-1, 4, 4)  # rows: second qubit
-        part = self.parts[edge, element]
-        v = self.locals[edge, 1, part[:, 1]] @ v @ self.locals[edge, 0, part[:, 0]].swapaxes(1, 2)
-        return v.reshape(-1, 16)
-
-
-def survival(register: Register, plan: Plan) -> tuple[Real, npt.NDArray[np.int64]]:
+def survival(device: Device, noise: Noise, plan: Plan) -> tuple[Real, npt.NDArray[np.int64]]:
     """Exact survival probability of every two-qubit sequence of a plan.
 
     Returns:
@@ -172,6 +72,13 @@ def survival(register: Register, plan: Plan) -> tuple[Real, npt.NDArray[np.int64
     """
     circuit = plan.unit_circuit
     units = np.flatnonzero(plan.circuit_experiment[circuit] == TWO_QUBIT)
+    chance = np.zeros(len(circuit))
+    for ticket in layer_tickets(plan, "exact"):
+        if plan.circuit_experiment[ticket.circuits[0]] == TWO_QUBIT:
+            chunks = Chunks(plan, ticket, device, noise)
+            for i, task in enumerate(chunks):
+                mine = chunks.units[chunks.places(i)]
+                chance[mine] = chances(task)[np.arange(len(mine)), plan.unit_expected[mine]]
     circuit = circuit[units]
     cell = (
         plan.circuit_arm[circuit], np.searchsorted(plan.edges, plan.unit_target[units]),
@@ -179,35 +86,8 @@ def survival(register: Register, plan: Plan) -> tuple[Real, npt.NDArray[np.int64
     )  # fmt: skip
     shape = tuple(int(c.max()) + 1 for c in cell)
     out, shots = np.zeros(shape), np.zeros(shape, dtype=np.int64)
-    shots[cell] = plan.circuit_shots[circuit]
-    for arm in (0, 1):
-        for m in plan.two_qubit_lengths:
-            mine = np.flatnonzero((plan.circuit_arm[circuit] == arm) & (plan.circuit_length[circuit] == m))
-            out[tuple(c[mine] for c in cell)] = _survival(register, plan, units[mine], int(m), arm)
+    out[cell], shots[cell] = chance[units], plan.circuit_shots[circuit]
     return out, shots
-
-
-def _survival(register: Register, plan: Plan, units: npt.NDArray[np.int64], m: int, arm: int) -> Real:
-    """Survival of units of one length and arm, ``(U,)``."""
-    edge = plan.unit_target[units].astype(np.int64)
-    drawn, layers = plan.sequences(units)
-    drawn, layers = drawn.reshape(-1, m), layers.reshape(-1, m, 2)
-    v = np.zeros((len(units), 16))
-    v[:, [0, 3, 12, 15]] = 1.0  # both qubits in the ground state
-    block = register.block[edge]
-    for step in range(m):
-        v = register.apply(edge, drawn[:, step].astype(np.int64), v)
-        pads = layers[:, step]
-        if plan.padded:
-            v = (register.paddings[edge, pads[:, 0]] @ v[:, :, None])[..., 0]
-        if arm == INTERLEAVED:
-            v = (block @ v[:, :, None])[..., 0]
-        if plan.padded:
-            v = (register.paddings[edge, pads[:, 1]] @ v[:, :, None])[..., 0]
-    v = register.apply(edge, plan.unit_final[units].astype(np.int64), v)
-    v = (register.readout[edge] @ v[:, :, None])[..., 0]
-    first, second = 1 - 2.0 * (plan.unit_expected[units] & 1), 1 - 2.0 * (plan.unit_expected[units] >> 1)
-    return (v[:, 0] + first * v[:, 3] + second * v[:, 12] + first * second * v[:, 15]) / 4
 
 
 def block_elements() -> dict[str, int]:
@@ -300,7 +180,7 @@ def mean_ideal_end(model: PairModel, lengths: npt.ArrayLike, *, padded: bool) ->
     It is a matrix element of a power of the twisted step; the identity component is kept on the noisy side, for channels
     that are not unital.
     """
-    clifford = twisted(model.ideal_elements, model.elements, np.full(_ORDER, 1 / _ORDER), affine=True)
+    clifford = twisted_clifford(model.gate, model.pair, affine=True)
     block = twisted(model.ideal_block[None], model.block[None], np.ones(1), affine=True)
     pad = twisted(model.ideal_paddings, model.paddings, padding_weights(), affine=True) if padded else np.eye(len(block))
     start = np.zeros((3, 15, 16))

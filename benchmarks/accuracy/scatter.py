@@ -25,11 +25,10 @@ Real = npt.NDArray[np.float64]
 
 def measure(device: Device, noise: Noise, recipe: Recipe, seeds: range) -> tuple[Real, list[InterleavedError]]:
     """True errors of the pairs ``(M,)`` and the fits of one simulated run for each seed."""
-    register = exact.Register.of(device, noise)
     runs = []
     for seed in seeds:
         plan = make_plan(device, recipe, seed, exact.block_elements())
-        probability, shots = exact.survival(register, plan)
+        probability, shots = exact.survival(device, noise, plan)
         survived = np.random.default_rng([seed, 1]).binomial(shots, probability)
         runs.append(interleaved_error(plan.two_qubit_lengths, *survived, shots))
     return true_errors(device, noise).cnot_error[plan.edges], runs

@@ -6,8 +6,9 @@ statistical statement: the estimates are drawn from their sampling distributions
 criterion that was not measured does not count against a qubit; a fit that failed does.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,7 @@ CRITERIA = ("one_qubit_error", "readout_error", "cnot_error")
 """Criteria of a working qubit, in the order of ``DeviceMetrics.criteria_met``; the last is that of its best pair."""
 
 _DRAWS = 4000
+_CELLS = 2_000_000  # draws times qubits and pairs at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,43 +120,30 @@ def make_metrics(
         connected: Number of connected working qubits as the maker states it, for machines of which only some pairs were
             measured; the mean then runs over all fitted pairs. By default it is counted.
     """
-    n, level = len(fits.qubits), fits.level
+    level = fits.level
     edges = np.searchsorted(fits.qubits, device.edges[fits.edges])  # as rows of fits.qubits: what was not measured takes no memory
-    draws, reason = draw_device(fits, criteria, rng), _qubit_reasons(device, fits, criteria)
-    pair, pair_up, up = draws.pair, draws.pair_up, draws.up
-    alive = pair_up & up[:, edges[:, 0]] & up[:, edges[:, 1]]
-    paired = _touched(alive, edges, n)
-    works = up & paired
-    if connected is None:
-        member = largest_components(n, edges, works, alive) if n else works
-        count = member.sum(axis=1)
-        count_if = _count_if_all_work(draws, edges) if n else count
-    else:
-        member, alive = np.ones_like(works), np.broadcast_to(np.isfinite(fits.cnot[:, 0]), alive.shape)
-        count = count_if = np.full(_DRAWS, connected)
-    inside = alive & member[:, edges[:, 0]] & member[:, edges[:, 1]]
-    rows = np.flatnonzero(inside[0])
-    members = fits.qubits[member[0]]
+    seen, reason = _look_at_draws(fits, criteria, edges, connected, rng), _qubit_reasons(device, fits, criteria)
+    count, count_if, shares = seen.count, seen.count_if, seen.met / (_DRAWS - 1)
+    rows = np.flatnonzero(seen.inside)
+    members = fits.qubits[seen.member]
     missing, failed = _without_estimate(device, fits, members)
     best, low, high, error = mean_of_finite_set(fits.cnot[rows, 0], fits.cnot_error[rows], fits.cnot_dof[rows], rows.size + missing, level)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        draw_mean = np.where(inside, pair, 0.0).sum(axis=1) / inside.sum(axis=1)
+    draw_mean = seen.mean
     if rows.size and missing:
         measured = (fits.cnot_error[rows] ** 2).sum() / rows.size**2  # the rest of the variance is that of the pairs without estimate
         draw_mean = draw_mean + rng.standard_normal(_DRAWS) * np.sqrt(max(error**2 - measured, 0.0))
-    draw_median = _row_median(np.where(inside, pair, np.nan))
-    for q in fits.qubits[~works[1:].any(axis=0)]:
+    for q in fits.qubits[shares[:, -1] == 0]:
         reason[q] = reason[q] or ("no working pair" if len(device.edges) else "no pair is known")
-    median, draw_median = _shifted(draw_median, level)
+    median, draw_median = _shifted(seen.median, level)
     extremes = rows[np.argsort(fits.cnot[rows, 0])] if rows.size else rows
     return DeviceMetrics(
         fits_id=fits.id, estimate=fits.estimate, connected="measured" if connected is None else "stated",
-        works=_at(fits.qubits, works[1:].mean(axis=0), device.n_qubits),
-        criteria_met=_at(fits.qubits, _shares(draws.one_qubit_up, draws.readout_up, paired), device.n_qubits),
+        works=_at(fits.qubits, shares[:, -1], device.n_qubits),
+        criteria_met=_at(fits.qubits, shares[:, :-1], device.n_qubits),
         qubit_reason=tuple(reason), members=members,
         member_edges=fits.edges[rows], unmeasured_edges=missing, failed_edges=failed,
         failed_shift=failed / (rows.size + failed) * (criteria.cnot_error - best) if failed and rows.size else 0.0,
-        working_qubits=_count_interval(works.sum(axis=1), level),
+        working_qubits=_count_interval(seen.working, level),
         connected_working_qubits=_count_interval(count, level),
         mean=Interval(low=low, best=best, high=high, level=level), median=median,
         best=_edge_interval(fits, extremes[:1]), worst=_edge_interval(fits, extremes[-1:]),
@@ -163,6 +152,60 @@ def make_metrics(
         draw_qubits=count[1:].astype(np.int64), draw_mean=draw_mean[1:], draw_median=draw_median,
         draw_qubits_if=np.maximum(count, count_if)[1:].astype(np.int64),
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What is kept of the draws; whole rows of devices are not.
+
+    Attributes:
+        member: Qubits of the counted component by the best estimate, ``(Q,)``.
+        inside: Pairs that its mean runs over, ``(M,)``.
+        met: How many draws meet each of :data:`CRITERIA`, and all of them, for each qubit, ``(Q, 4)``; the best estimate left out.
+        working, count, count_if: Working qubits, those of them that count, and how many would if failed fits hid what works, ``(D,)``.
+        mean, median: Over the pairs that count, ``(D,)``.
+    """
+
+    member: Bools
+    inside: Bools
+    met: npt.NDArray[np.int64]
+    working: npt.NDArray[np.int64]
+    count: npt.NDArray[np.int64]
+    count_if: npt.NDArray[np.int64]
+    mean: Real
+    median: Real
+
+
+def _look_at_draws(
+    fits: FittedErrors, criteria: Criteria, edges: npt.NDArray[np.int64], connected: int | None, rng: np.random.Generator
+) -> _Seen:  # fmt: skip
+    """Go through the draws, as many at a time as memory allows; how many that are changes nothing."""
+    n = len(fits.qubits)
+    met = np.zeros((n, len(CRITERIA) + 1), dtype=np.int64)
+    columns: list[tuple[npt.NDArray[Any], ...]] = []
+    first: tuple[Bools, Bools] | None = None
+    for draws in _drawn(fits, criteria, rng, _DRAWS, max(1, _CELLS // (2 * n + len(edges) + 1))):
+        up = draws.up
+        alive = draws.pair_up & up[:, edges[:, 0]] & up[:, edges[:, 1]]
+        paired = _touched(alive, edges, n)
+        works = up & paired
+        if connected is None:
+            member = largest_components(n, edges, works, alive)
+            count = member.sum(axis=1)
+            count_if = _count_if_all_work(draws, edges) if draws.pair_failed.any() or draws.qubit_failed.any() else count
+        else:
+            member, alive = np.ones_like(works), np.broadcast_to(np.isfinite(fits.cnot[:, 0]), alive.shape)
+            count = count_if = np.full(len(works), connected)
+        inside = alive & member[:, edges[:, 0]] & member[:, edges[:, 1]]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.where(inside, draws.pair, 0.0).sum(axis=1) / inside.sum(axis=1)
+        columns.append((works.sum(axis=1), count, count_if, mean, _row_median(np.where(inside, draws.pair, np.nan))))
+        best = first is None
+        first = (member[0].copy(), inside[0].copy()) if first is None else first
+        met += np.stack([held[int(best) :].sum(axis=0) for held in (draws.one_qubit_up, draws.readout_up, paired, works)], axis=1)
+    assert first is not None  # there are draws
+    working, count, count_if, mean, median = (np.concatenate(c) for c in zip(*columns, strict=True))
+    return _Seen(member=first[0], inside=first[1], met=met, working=working, count=count, count_if=count_if, mean=mean, median=median)
 
 
 def draw_device(fits: FittedErrors, criteria: Criteria, rng: np.random.Generator, draws: int = _DRAWS) -> DeviceDraws:
@@ -174,30 +217,44 @@ def draw_device(fits: FittedErrors, criteria: Criteria, rng: np.random.Generator
         rng: Source of randomness.
         draws: Rows, the best estimate among them.
     """
-    one = _draw(fits.one_qubit[:, 0], fits.one_qubit_error, fits.one_qubit_dof, rng, draws)
+    return next(_drawn(fits, criteria, rng, draws, draws))
+
+
+def _drawn(fits: FittedErrors, criteria: Criteria, rng: np.random.Generator, draws: int, chunk: int) -> Iterator[DeviceDraws]:
+    """The same, some rows at a time. Every quantity has a source of its own, so the rows are the same for any ``chunk``."""
+    one_qubit, readout, pairs = (np.random.default_rng(seed).spawn(2) for seed in rng.integers(2**63, size=3).tolist())
     spread = (fits.readout[:, 2] - fits.readout[:, 1]) / (2 * normal_half_width(fits.level))
-    read = fits.readout[:, 0] + spread * rng.standard_normal((draws, len(fits.qubits)))
-    read[0] = fits.readout[:, 0]
     unknown_one = np.array([s == NOT_MEASURED for s in fits.qubit_status], dtype=bool)
     unknown_read = np.isnan(fits.readout[:, 0])  # a share of counts cannot fail to be estimated, only lack counts
     # One chi-square for a whole draw, with the freedom of the mean: then the draws of the mean agree with its interval. One
     # for each pair would widen them by the variance dof / (dof - 2) of Student's t, however many pairs there are.
     known = np.isfinite(fits.cnot_error)
-    pair = _draw(fits.cnot[:, 0], fits.cnot_error, satterthwaite(fits.cnot_error[known] ** 2, fits.cnot_dof[known]), rng, draws)
-    return DeviceDraws(
-        pair=pair, pair_up=pair <= criteria.cnot_error, one_qubit_up=unknown_one | (one <= criteria.one_qubit_error),
-        readout_up=unknown_read | (read <= criteria.readout_error),
-        pair_failed=np.isin(fits.edge_status, REJECTED), qubit_failed=np.isin(fits.qubit_status, REJECTED),
-    )  # fmt: skip
+    dof = satterthwaite(fits.cnot_error[known] ** 2, fits.cnot_dof[known])
+    pair_failed, qubit_failed = np.isin(fits.edge_status, REJECTED), np.isin(fits.qubit_status, REJECTED)
+    for first in range(0, draws, chunk):
+        rows, best = min(chunk, draws - first), first == 0
+        one = _draw(fits.one_qubit[:, 0], fits.one_qubit_error, fits.one_qubit_dof, one_qubit, rows, best)
+        read = fits.readout[:, 0] + spread * readout[0].standard_normal((rows, len(fits.qubits)))
+        if best:
+            read[0] = fits.readout[:, 0]
+        pair = _draw(fits.cnot[:, 0], fits.cnot_error, dof, pairs, rows, best)
+        yield DeviceDraws(
+            pair=pair, pair_up=pair <= criteria.cnot_error, one_qubit_up=unknown_one | (one <= criteria.one_qubit_error),
+            readout_up=unknown_read | (read <= criteria.readout_error), pair_failed=pair_failed, qubit_failed=qubit_failed,
+        )  # fmt: skip
 
 
-def _draw(best: Real, error: Real, dof: Real, rng: np.random.Generator, draws: int) -> Real:
-    """Draws of estimates, shape ``(D, ...)``: Student t around each, with its standard error; the estimate itself first."""
-    shape = (draws, *best.shape)
-    normal = rng.standard_normal(shape)
+def _draw(best: Real, error: Real, dof: Real, sources: list[np.random.Generator], rows: int, first: bool) -> Real:
+    """Draws of estimates, shape ``(D, ...)``: Student t around each, with its standard error; the estimate itself ``first``."""
+    shape = (rows, *best.shape)
     finite = np.where(np.isfinite(dof) & (dof < 1e6), dof, 1e6)
-    out = best + error * normal / np.sqrt(rng.chisquare(finite, shape if np.ndim(dof) else (draws, 1)) / finite)
-    out[0] = best
+    normal, chi = sources
+    out = normal.standard_normal(shape)
+    out /= np.sqrt(chi.chisquare(finite, shape if np.ndim(dof) else (rows, 1)) / finite)
+    out *= error
+    out += best
+    if first:
+        out[0] = best
     return out
 
 
@@ -225,15 +282,14 @@ def _count_if_all_work(draws: DeviceDraws, edges: npt.NDArray[np.int64]) -> npt.
 def _touched(alive: Bools, edges: npt.NDArray[np.int64], n: int) -> Bools:
     """Qubits with at least one living pair, ``(D, n)``."""
     out = np.zeros((len(alive), n), dtype=bool)
-    draw, edge = np.nonzero(alive)
-    for side in (0, 1):
-        out[draw, edges[edge, side]] = True
+    ends, pair = edges.T.ravel(), np.tile(np.arange(len(edges)), 2)
+    order = np.argsort(ends, kind="stable")
+    ends, pair = ends[order], pair[order]
+    place = np.arange(ends.size) - np.searchsorted(ends, ends)  # among the pairs of its qubit
+    for slot in range(int(place.max(initial=-1)) + 1):
+        here = place == slot
+        out[:, ends[here]] |= alive[:, pair[here]]
     return out
-
-
-def _shares(*held: Bools) -> Real:
-    """How often each criterion is met by each qubit, ``(Q, 3)``, the best estimate left out."""
-    return np.stack([h[1:].mean(axis=0) for h in held], axis=1)
 
 
 def _at(rows: npt.NDArray[np.int64], values: Real, size: int) -> Real:
@@ -253,12 +309,13 @@ def _without_estimate(device: Device, fits: FittedErrors, members: npt.NDArray[n
 
 def _row_median(values: Real) -> Real:
     """Median of each row without its NaNs; NaN for an empty row."""
-    ordered = np.sort(values, axis=1)  # NaNs go last
-    count = (~np.isnan(values)).sum(axis=1)
     if values.shape[1] == 0:
         return np.full(len(values), np.nan)
+    count = (~np.isnan(values)).sum(axis=1)
+    low, high = np.maximum(count - 1, 0) // 2, np.minimum(count // 2, values.shape[1] - 1)
+    ordered = np.partition(values, np.unique([low, high]), axis=1)  # NaNs go last
     row = np.arange(len(values))
-    middle = (ordered[row, np.maximum(count - 1, 0) // 2] + ordered[row, np.minimum(count // 2, values.shape[1] - 1)]) / 2
+    middle = (ordered[row, low] + ordered[row, high]) / 2
     return np.where(count > 0, middle, np.nan)
 
 

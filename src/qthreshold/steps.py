@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from qthreshold.numerics import cliffords
 
-__all__ = ["DRAWN", "PADDING_CODES", "PADDING_PAULI", "STORED", "draw_steps", "layer_paulis", "product"]
+__all__ = ["DRAWN", "PADDING_CODES", "PADDING_PAULI", "STORED", "draw_steps", "draw_words", "elements_of", "layer_paulis", "paddings_of", "product"]
 
 DRAWN, STORED = "pcg64/1", "stored"
 """How a plan holds its steps: by the streams described here, or as arrays (plans of the first version)."""
@@ -28,7 +28,6 @@ PADDING_CODES = np.array([0, 0, 1, 1, 2, 3, 4, 5], dtype=np.uint8)
 PADDING_PAULI = np.array([0, 2, 1, 1, 3, 3])
 """The Pauli (bit 0 is X, bit 1 is Z) behind each padding I Z X+ X- Y+ Y-."""
 
-_LAYER = (PADDING_CODES[None, :] + 6 * PADDING_CODES[:, None]).ravel()  # padding layer of six bits, three for each qubit
 _STREAM = 5  # first spawn key; 0 to 4 are taken by the rest of the plan, simulation, metrics and frontier
 
 
@@ -37,6 +36,27 @@ def _generator_state(seed: int, experiment: int, length_row: int) -> tuple[int, 
     sequence = np.random.SeedSequence(entropy=seed, spawn_key=(_STREAM, experiment, length_row))
     state = np.random.PCG64(sequence).state["state"]
     return state["state"], state["inc"]
+
+
+def draw_words(seed: int, experiment: int, length_row: int, start: int, count: int) -> npt.NDArray[np.uint64]:
+    """Words ``start`` to ``start + count`` of the stream of an experiment and a length."""
+    generator = np.random.PCG64(0)
+    value, increment = _generator_state(seed, experiment, length_row)
+    generator.state = {"bit_generator": "PCG64", "state": {"state": value, "inc": increment}, "has_uint32": 0, "uinteger": 0}
+    generator.advance(start)
+    return generator.random_raw(count)
+
+
+def elements_of(words: npt.NDArray[np.uint64], n_qubits: int) -> npt.NDArray[np.uint16]:
+    """The Clifford that each word picks."""
+    return ((words >> np.uint64(32)) * np.uint64(cliffords.order(n_qubits)) >> np.uint64(32)).astype(np.uint16)
+
+
+def paddings_of(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.int16]:
+    """Padding of each word, ``(4, ...)``: P1 on the first and the second qubit, P2 on them, as numbers of ``native.PADDINGS``."""
+    low = words.astype(np.int16)
+    draw = np.stack([low >> 3 * k & 7 for k in range(4)])
+    return np.maximum(draw >> 1, draw - 2)  # the entries of PADDING_CODES
 
 
 def draw_steps(
@@ -55,14 +75,9 @@ def draw_steps(
     Returns:
         Cliffords ``(S,)`` and padding layers P1 and P2 (``6 * j + i`` as in ``native.padding_words``), ``(S, 2)``.
     """
-    generator = np.random.PCG64(0)
-    value, increment = _generator_state(seed, experiment, length_row)
-    generator.state = {"bit_generator": "PCG64", "state": {"state": value, "inc": increment}, "has_uint32": 0, "uinteger": 0}
-    generator.advance(start)
-    words = generator.random_raw(count)
-    drawn = ((words >> np.uint64(32)) * np.uint64(cliffords.order(n_qubits)) >> np.uint64(32)).astype(np.uint16)
-    low = words.astype(np.uint16)
-    return drawn, np.stack([_LAYER[low & 63], _LAYER[low >> 6 & 63]], axis=1)
+    words = draw_words(seed, experiment, length_row, start, count)
+    i, j, k, m = paddings_of(words)
+    return elements_of(words, n_qubits), np.stack([i + 6 * j, k + 6 * m], axis=1).astype(np.uint8)
 
 
 @functools.cache

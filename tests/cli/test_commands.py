@@ -241,3 +241,16 @@ def test_debug_shows_the_traceback_of_a_mistake():
     assert "Traceback" in answer.err
     assert "unknown rule 'nosuch'" in answer.err
     assert answer.code != 0
+
+
+def test_the_bias_of_protocols_is_shown_for_devices_whose_channels_are_known(call):
+    done = call("backends show exact:coherent-16 --bias --json")
+    assert done.code == 0
+    facts = json.loads(done.out)
+    assert len(facts["protocol_limits"]) == 24
+    for pair in facts["protocol_limits"]:
+        assert abs(pair["padded"]["bias"]) < 0.005 < 0.1 < abs(pair["plain"]["bias"])
+    assert "protocol limits" not in call("backends show exact:coherent-16 --bias").out
+    refused = call("backends show synthetic:tiny-5 --bias")
+    assert refused.code == 2
+    assert "channels are known" in refused.err

@@ -86,8 +86,9 @@ def check_consistent(found, n, edges, error):
     np.testing.assert_allclose(found.mean, (inside * error).sum(axis=1) / inside.sum(axis=1), rtol=1e-12, atol=1e-15)
     assert (found.bound <= found.mean).all()
     assert walks(found.members, edges)
-    rough = subregister_bounds(n, edges, error[None])[0, 2 : found.sizes.size + 2]
-    assert (found.bound >= rough - 1e-12 * np.abs(rough)).all()
+    rough = register_bounds.forest_bounds(n, edges, error[None], np.ones((1, len(edges)), dtype=bool))[0, : found.floor.size]
+    assert (found.floor[2:] >= rough[2:] - 1e-12 * np.abs(rough[2:])).all()
+    np.testing.assert_array_equal(found.floor[found.sizes], found.bound)
 
 
 @given(problems())

@@ -35,7 +35,7 @@ def test_survival_of_sequences_is_that_of_the_same_circuits_of_a_plan() -> None:
     device, noise = pools.noisy_pair("damping", 1e-2)
     two = {"lengths": [1, 6], "sequences": 8, "shots": 1}
     plan = make_plan(device, Recipe.model_validate({"schema": "qthreshold/recipe/1", "name": "x", "two_qubit": two}), 3, exact.block_elements())
-    wanted, _ = exact.survival(exact.Register.of(device, noise), plan)
+    wanted, _ = exact.survival(device, noise, plan)
     source = pools.Source.of("damping", 1e-2)
     layers = exact.Layers.of(source.model, padded=True)
     for i, m in enumerate(two["lengths"]):

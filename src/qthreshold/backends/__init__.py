@@ -16,6 +16,7 @@ __all__ = ["KINDS", "describe_device", "open_backend", "split_spec"]
 
 KINDS = {
     "aer": ("a device profile simulated by qiskit-aer", "qthreshold.backends.aer", "AerBackend", "heron-133"),
+    "exact": ("a device profile, computed: exact probabilities, drawn outcomes", "qthreshold.backends.exact", "ExactBackend", "heron-133"),
     "ibm": ("a device of the IBM service", "qthreshold.backends.ibm", "IBMBackend", ""),
     "fake": ("a snapshot of a real device, simulated by qiskit-aer", "qthreshold.backends.fake", "FakeBackend", "FakeTorino"),
     "synthetic": ("counts of a profile drawn from ideal decays", "qthreshold.backends.synthetic", "SyntheticBackend", "heron-133"),

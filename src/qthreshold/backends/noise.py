@@ -15,7 +15,7 @@ from qthreshold.device import Device
 from qthreshold.identity import Record
 from qthreshold.numerics import channels
 
-__all__ = ["Noise", "Truth", "build_noise", "native_ptm", "pair_channels", "qubit_channels", "true_errors"]
+__all__ = ["Noise", "Truth", "build_noise", "native_ptm", "native_ptms", "pair_channels", "qubit_channels", "true_errors"]
 
 Real = npt.NDArray[np.float64]
 
@@ -87,6 +87,11 @@ def build_noise(
     fill = channels.depolarizing(channels.depolarizing_fill(both, edge_error), 2)
     pair = fill @ both @ channels.hamiltonian_error(angles, 2)
     return Noise(sx=pulses[0], x=pulses[1], native=pair, p1_given_0=p1_given_0, p0_given_1=p0_given_1)
+
+
+def native_ptms(gate: str, noise: Noise, edges: npt.NDArray[np.int64]) -> Real:
+    """Noisy channels of the native gates of pairs that have the same one, ``(P, 16, 16)``."""
+    return noise.native[edges] @ channels.unitary(native.NATIVE_UNITARY[gate])
 
 
 def native_ptm(device: Device, noise: Noise, edge: int) -> Real:

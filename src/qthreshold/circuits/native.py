@@ -13,6 +13,7 @@ References:
 """
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,7 @@ __all__ = [
     "Words",
     "block_element",
     "block_word",
+    "decomposition",
     "ideal_one_qubit_ptms",
     "ideal_ptm",
     "native_element",
@@ -39,6 +41,7 @@ __all__ = [
     "padding_words",
     "pair_ptms",
     "word_ptm",
+    "words_ptms",
 ]
 
 Word = tuple[int, ...]
@@ -199,6 +202,14 @@ def _compiler(gate: str) -> _Compiler:
     return _Compiler(tuple(w for _, w in cores.values()), number, parts)
 
 
+def decomposition(gate: str) -> tuple[tuple[Word, ...], npt.NDArray[np.integer], npt.NDArray[np.int16]]:
+    """How every two-qubit element is built: words of the 20 cores, the core of each element ``(11520,)``, and the one-qubit elements on
+    the first and the second qubit that follow it ``(11520, 2)``.
+    """
+    c = _compiler(gate)
+    return c.core_words, c.core, c.parts
+
+
 @functools.cache
 def native_words(gate: str) -> Words:
     """Words of all 11,520 two-qubit elements for a native gate."""
@@ -251,9 +262,14 @@ def _one_qubit_ptm(word: Word, table: npt.NDArray[np.float64]) -> npt.NDArray[np
     return out
 
 
+def words_ptms(words: Sequence[Word], table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """PTMs of one-qubit words, ``(..., W, 4, 4)``, from those of the five opcodes, ``(..., 5, 4, 4)``."""
+    return np.stack([_one_qubit_ptm(w, table) for w in words], axis=-3)
+
+
 def one_qubit_ptms(table: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """PTMs of the 24 one-qubit elements, ``(..., 24, 4, 4)``, from those of the five opcodes, ``(..., 5, 4, 4)``."""
-    return np.stack([_one_qubit_ptm(w, table) for w in one_qubit_words()], axis=-3)
+    return words_ptms(one_qubit_words(), table)
 
 
 @functools.cache

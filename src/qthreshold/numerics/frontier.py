@@ -7,9 +7,10 @@ not. To find the best one of a size is NP-hard, but devices are small or narrow.
 - Narrow (heavy-hex devices, grids up to about ten wide): decide about qubit after qubit; all that matters of the decided ones is which
   members at the frontier are connected so far (dynamic programming over a path decomposition). Exact where cycles are few enough to be
   told apart, otherwise by prices, mostly with proof.
-- Wide: best subtrees of the minimum spanning tree, growth from cheap pairs, and sweeps up and down the sizes; the bound is the larger of
-  the forest bound below, one from the pairs around each qubit (dense graphs), and one from prices in narrow regions, on whose borders
-  connection is taken for granted.
+- Wide: best subtrees of the minimum spanning tree, growth from cheap pairs, and sweeps up and down the sizes (for large graphs, or where
+  only some sizes are asked for, in chains from one of these to the next); the bound is the larger of the forest bound below, one from the
+  pairs around each qubit (dense graphs), and one from prices in narrow regions, on whose borders connection is taken for granted. Registers
+  are searched for the sizes asked, bounds are made for every size.
 
 Forest bound. Order the pairs of a component totally, by error. Kruskal's algorithm accepts a pair unless cheaper ones already connect
 its qubits; f_1 <= f_2 <= ... are the accepted pairs (the forest), x_1 <= x_2 <= ... the rejected ones. A connected register of k qubits
@@ -25,8 +26,8 @@ whatever the signs, where m runs over the numbers of pairs that k qubits of the 
 Prices. Let c be at most the cost of every connected set when a pair costs its error less p and a qubit -q. A register of k qubits with
 m pairs has errors of at least p m + c + q k, so its mean is at least p + (c + q k) / m. This holds for all p and q (Lagrange multipliers).
 
-Enumeration and search are in ``register_search.py``, programmes in ``register_program.py``, bounds in ``register_bounds.py`` and
-``register_prices.py``, what they share in ``register_graph.py``.
+Enumeration and search are in ``register_search.py`` and ``register_chain.py``, programmes in ``register_program.py``, bounds in
+``register_bounds.py``, ``register_prices.py`` and ``register_costs.py``, what they share in ``register_graph.py``.
 
 References:
     [1] J. Oxley, Matroid Theory, 2nd ed. (Oxford, 2011).
@@ -40,6 +41,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qthreshold.numerics.register_bounds import forest_bounds, star_bounds
+from qthreshold.numerics.register_chain import chained
 from qthreshold.numerics.register_graph import Graph, components_of, means_of, reaches, register_edges
 from qthreshold.numerics.register_prices import PRICES, bounds_at, divisions_of, priced_bounds, prices_for
 from qthreshold.numerics.register_program import ENTRIES, best_program, entries_of, priced_registers, told_apart
@@ -52,27 +54,30 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _ENUMERATED = 16  # qubits up to which all subsets are looked at
+_SWEPT = 512  # qubits up to which registers of all sizes are swept together
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Subregisters:
-    """For every size a connected register with a small mean error, and a lower bound for all of them.
+    """For some sizes a connected register with a small mean error, and for every size a lower bound for all of them.
 
     Attributes:
-        sizes: Numbers of qubits, 2 to that of the largest component, shape ``(K,)``; empty if there is no pair.
+        sizes: Numbers of qubits, those asked for and that of the largest component, shape ``(K,)``; empty if there is no pair.
         mean: Mean error of the best register found over its own pairs, shape ``(K,)``.
         bound: No connected register of that size has a smaller mean, shape ``(K,)``; equal to ``mean`` where that is proven optimal.
         members: The register found, shape ``(K, n_nodes)``.
+        floor: ``bound`` of every size up to the largest, asked for or not, size k in row k, shape ``(N + 1,)``; infinite for 0 and 1 qubits.
     """
 
     sizes: Ints
     mean: Real
     bound: Real
     members: Bools
+    floor: Real
 
 
-def best_subregisters(n_nodes: int, edges: Ints, error: Real) -> Subregisters:
-    """The connected registers of smallest mean error, for every size at once; the same every time.
+def best_subregisters(n_nodes: int, edges: Ints, error: Real, sizes: Ints | None = None) -> Subregisters:
+    """The connected registers of smallest mean error, for many sizes at once; the same every time.
 
     Exact for components of up to 16 qubits and for heavy-hex devices, exact or nearly for grids up to about ten wide. For wide graphs, the best
     that a search finds and a bound.
@@ -81,6 +86,7 @@ def best_subregisters(n_nodes: int, edges: Ints, error: Real) -> Subregisters:
         n_nodes: Number of qubits.
         edges: Working pairs, shape ``(E, 2)``, each once and as a < b.
         error: Error of each pair, shape ``(E,)``; estimates near 0 may be negative.
+        sizes: Numbers of qubits to find registers of; all by default. Time and memory for large graphs grow with how many they are.
 
     Returns:
         Registers, their means and lower bounds.
@@ -94,21 +100,25 @@ def best_subregisters(n_nodes: int, edges: Ints, error: Real) -> Subregisters:
         ([0.1, 0.15, 0.2], [False, True, True, True])
     """
     edges = _checked(n_nodes, edges, error, (len(edges),))
-    parts = [_best_of_component(part) for part in components_of(n_nodes, edges, error)]
-    most = max((part.graph.n for part in parts), default=1)
-    mean, bound = np.full(most + 1, np.inf), np.full(most + 1, np.inf)
-    members = np.zeros((most + 1, n_nodes), dtype=bool)
-    for part in parts:
-        size = np.arange(2, part.graph.n + 1)
-        better = size[part.mean[2:] < mean[size]]
-        members[better] = False
-        members[better[:, None], part.graph.nodes] = part.members[better]
-        mean[better] = part.mean[better]
-        bound[size] = np.minimum(bound[size], part.bound[2:])
-    return Subregisters(sizes=np.arange(2, most + 1), mean=mean[2:], bound=bound[2:], members=members[2:])
+    graphs = components_of(n_nodes, edges, error)
+    most = max((graph.n for graph in graphs), default=1)
+    sizes = np.arange(2, most + 1) if sizes is None else np.asarray(sizes, dtype=np.int64)
+    sizes = np.union1d(sizes[(sizes >= 2) & (sizes <= most)], [most] if graphs else []).astype(np.int64)
+    mean, members = np.full(sizes.size, np.inf), np.zeros((sizes.size, n_nodes), dtype=bool)
+    floor = np.full(most + 1, np.inf)
+    for graph in graphs:
+        part = _best_of_component(graph, np.union1d(sizes[sizes <= graph.n], [graph.n]))
+        row = np.searchsorted(sizes, part.sizes)
+        asked = sizes[np.minimum(row, sizes.size - 1)] == part.sizes  # not the size of the component itself, if that was not
+        better = np.flatnonzero(asked)[part.mean[asked] < mean[row[asked]]]
+        members[row[better]] = False
+        members[row[better][:, None], graph.nodes] = part.members[better]
+        mean[row[better]] = part.mean[better]
+        floor[2 : graph.n + 1] = np.minimum(floor[2 : graph.n + 1], part.floor[2:])
+    return Subregisters(sizes=sizes, mean=mean, bound=floor[sizes], members=members, floor=floor)
 
 
-def subregister_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools | None = None) -> Real:
+def subregister_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools | None = None, known: Bools | None = None) -> Real:
     """Lower bounds on the mean error of every connected register, for many draws of the errors at once.
 
     The forest bound; for dense graphs also one from the pairs around each qubit; and, where time allows, bounds from prices, which look at the
@@ -119,6 +129,8 @@ def subregister_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools | No
         edges: Pairs, shape ``(E, 2)``, each once and as a < b.
         error: Errors of the pairs, shape ``(D, E)``.
         alive: Which pairs exist in each draw, shape ``(D, E)``; all if None. Errors of the others are not looked at.
+        known: Registers that are good by the average of the draws, shape ``(K, n_nodes)``, such as those of :func:`best_subregisters`; they
+            choose the prices, which saves a search, but the bounds hold whatever they are.
 
     Returns:
         Lower bound for every size, shape ``(D, n_nodes + 1)``, size k in column k. Infinite where a draw has no connected register of that
@@ -138,8 +150,10 @@ def subregister_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools | No
     if alive.shape != error.shape:
         raise ValueError(f"errors have shape {error.shape}, but alive has {alive.shape}")
     edges = _checked(n_nodes, edges, np.where(alive, error, 0.0), (len(error), len(edges)))
-    kinds = (forest_bounds, star_bounds, priced_bounds)
-    return np.maximum.reduce([bound(n_nodes, edges, error, alive) for bound in kinds])
+    bounds = forest_bounds(n_nodes, edges, error, alive)
+    for kind in (star_bounds(n_nodes, edges, error, alive), priced_bounds(n_nodes, edges, error, alive, known)):
+        np.maximum(bounds, kind, out=bounds)
+    return bounds
 
 
 def _checked(n_nodes: int, edges: Ints, error: Real, shape: tuple[int, ...]) -> Ints:
@@ -163,35 +177,47 @@ def _checked(n_nodes: int, edges: Ints, error: Real, shape: tuple[int, ...]) -> 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class _Part:
-    """What is known of a component; size k in row k, rows 0 and 1 are empty."""
+    """What is known of a component: registers of some sizes, and lower bounds of all, size k in row k."""
 
-    graph: Graph
+    sizes: Ints
     mean: Real
-    bound: Real
     members: Bools
+    floor: Real
 
 
-def _best_of_component(graph: Graph) -> _Part:
+def _best_of_component(graph: Graph, sizes: Ints) -> _Part:
     if graph.n <= _ENUMERATED:
-        return _proven(graph, enumerated(graph))
-    if len(graph.edges) == graph.n - 1:  # a tree
-        return _proven(graph, subtrees(graph))
+        return _proven(graph, sizes, enumerated(graph))
+    every = sizes.size == graph.n - 1
+    tree = len(graph.edges) == graph.n - 1
+    if tree and every:
+        return _proven(graph, sizes, subtrees(graph))
     steps = best_program(graph)
     narrow = steps is not None and entries_of(steps) <= ENTRIES
     if steps is not None and entries_of(steps) * (len(graph.edges) - graph.n + 2) <= ENTRIES:
-        return _proven(graph, told_apart(graph, steps))
-    members = searched(graph)
-    every = np.ones((1, len(graph.edges)), dtype=bool)
-    bound = np.maximum(*(kind(graph.n, graph.edges, graph.error[None], every)[0] for kind in (forest_bounds, star_bounds)))
-    if regions := next(divisions_of(graph, steps), None):
+        return _proven(graph, sizes, told_apart(graph, steps))
+    if tree:
+        members = subtrees(graph, sizes)
+    elif every and graph.n <= _SWEPT:
+        members = searched(graph)[2:]
+    else:
+        members = chained(graph, sizes)
+    alive = np.ones((1, len(graph.edges)), dtype=bool)
+    floor = forest_bounds(graph.n, graph.edges, graph.error[None], alive)[0]
+    floor = np.maximum(floor, star_bounds(graph.n, graph.edges, graph.error[None], alive)[0])
+    if regions := next(divisions_of(graph), None):
         prices = prices_for(graph, members, PRICES, loose=len(regions) > 1)
-        bound = np.maximum(bound, bounds_at(graph, regions, graph.error[None], every, prices)[0])
-    if steps is not None and narrow:
-        members, bound = priced_registers(graph, steps, members, bound)
+        floor = np.maximum(floor, bounds_at(graph, regions, graph.error[None], alive, prices)[0])
+    if steps is not None and narrow and every:
+        nothing = np.zeros((2, graph.n), dtype=bool)
+        members, floor = priced_registers(graph, steps, np.concatenate([nothing, members]), floor)
+        members = members[2:]
     mean = means_of(graph, members)
-    return _Part(graph=graph, mean=mean, bound=np.where(reaches(bound, mean), mean, bound), members=members)
+    floor[sizes] = np.where(tree | reaches(floor[sizes], mean), mean, floor[sizes])
+    return _Part(sizes=sizes, mean=mean, members=members, floor=floor)
 
 
-def _proven(graph: Graph, members: Bools) -> _Part:
+def _proven(graph: Graph, sizes: Ints, members: Bools) -> _Part:
+    """From the best registers of all sizes."""
     mean = means_of(graph, members)
-    return _Part(graph=graph, mean=mean, bound=mean, members=members)
+    return _Part(sizes=sizes, mean=mean[sizes], members=members[sizes], floor=mean)

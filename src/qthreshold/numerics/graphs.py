@@ -132,14 +132,30 @@ def largest_components(n_nodes: int, edges: Ints, node_up: npt.NDArray[np.bool_]
     Returns:
         Membership, shape ``(D, n_nodes)``. Of components of equal size the one with the lowest node wins.
     """
-    draws = len(node_up)
+    if n_nodes == 0:
+        return np.zeros(node_up.shape, dtype=bool)
     alive = edge_up & node_up[:, edges[:, 0]] & node_up[:, edges[:, 1]]
-    draw, edge = np.nonzero(alive)
-    rows, cols = draw * n_nodes + edges[edge, 0], draw * n_nodes + edges[edge, 1]
-    graph = sparse_table(np.ones(rows.size, dtype=np.int8), rows, cols, draws * n_nodes)
-    _, label = connected_components(graph, directed=False)
-    label = label.reshape(draws, n_nodes)
-    size = np.bincount(label[node_up], minlength=int(label.max(initial=0)) + 1)
-    per_node = np.where(node_up, size[label], 0)
-    winner = np.take_along_axis(label, per_node.argmax(axis=1)[:, None], axis=1)
-    return (label == winner) & node_up
+    # Draws of one device share most of their edges: what is always connected is one node, and draws differ in the few edges between these.
+    always = alive.all(axis=0)
+    part = _parts(edges[always], n_nodes)
+    ends = part[edges]
+    open_ = np.flatnonzero(alive.any(axis=0) & (ends[:, 0] != ends[:, 1]))
+    draws, parts = len(node_up), int(part.max()) + 1
+    draw, edge = np.nonzero(alive[:, open_])
+    label = _parts(ends[open_][edge] + draw[:, None] * parts, draws * parts).reshape(draws, parts)
+    size = np.bincount(part, minlength=parts)  # the nodes of one with edges are always up
+    per_part = np.where((size > 1) | node_up[:, np.unique(part, return_index=True)[1]], size, 0)
+    per_label = np.bincount(label.ravel(), weights=per_part.ravel(), minlength=int(label.max(initial=0)) + 1)
+    of_part = np.where(per_part > 0, per_label[label], 0)
+    winner = np.take_along_axis(label, of_part.argmax(axis=1)[:, None], axis=1)
+    return (label == winner)[:, part] & node_up
+
+
+def _parts(edges: Ints, size: int) -> Ints:
+    """Component of each node, ``(size,)``, numbered in the order of their lowest nodes."""
+    table = sparse_table(np.ones(len(edges), dtype=np.int8), edges[:, 0], edges[:, 1], size)
+    label = connected_components(table, directed=False)[1].astype(np.int64)
+    _, first, part = np.unique(label, return_index=True, return_inverse=True)
+    rank = np.empty_like(first)
+    rank[np.argsort(first)] = np.arange(first.size)
+    return np.asarray(rank[part])

@@ -17,11 +17,20 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _DENSE = 8  # times the pairs at least the square of the qubits
+_PAIRS = 500_000  # of all draws at a time: what is needed for each takes some 200 bytes
 _CELLS = 2_000_000  # of matrices over all draws at a time
 
 
 def forest_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools) -> Real:
-    """The forest bound of every draw; all draws are one graph, and every component of it is a row of the tables below."""
+    """The forest bound of every draw, shape ``(D, n_nodes + 1)``."""
+    two_sided = is_two_sided(n_nodes, edges)
+    chunk = max(1, _PAIRS // max(len(edges), 1))
+    parts = [_forest_bounds(n_nodes, edges, error[f : f + chunk], alive[f : f + chunk], two_sided) for f in range(0, len(error), chunk)]
+    return np.concatenate(parts) if parts else np.zeros((0, n_nodes + 1))
+
+
+def _forest_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools, two_sided: bool) -> Real:
+    """All draws are one graph, and every component of it is a row of the tables below."""
     draws = len(error)
     bounds = np.full((draws, n_nodes + 1), np.inf)
     draw, pair = np.nonzero(alive)
@@ -41,7 +50,7 @@ def forest_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools) -> Real:
     forest, rest = (Table.of(of_pair[which], weight[which], nodes.size) for which in (tree, ~tree))
     size = forest.position + 1  # of the register that has that many pairs of the forest
     degree = np.bincount(np.concatenate([a, b]), minlength=label.size)
-    least, most = pair_range(label, degree, is_two_sided(n_nodes, edges), forest.row, size)
+    least, most = pair_range(label, degree, two_sided, forest.row, size)
     spare = rest.length[forest.row]
     value = _best_mean(forest.total, size - 1, rest, forest.row, np.minimum(least - (size - 1), spare), np.minimum(most - (size - 1), spare))
     of_row = np.zeros(nodes.size, dtype=np.int64)

@@ -125,9 +125,8 @@ def better_of(graph: Graph, one: Bools, other: Bools) -> Bools:
 
 def reaches(bound: Real, mean: Real) -> Bools:
     """Where a bound reaches the mean; sums taken in another order must not put it above."""
-    met = np.ones(mean.shape, dtype=bool)
-    met[2:] = bound[2:] >= mean[2:] - ROUNDING * np.abs(mean[2:])
-    return met
+    with np.errstate(invalid="ignore"):
+        return np.asarray((bound >= mean - ROUNDING * np.abs(mean)) | np.isinf(mean))
 
 
 def lies_below(value: Real | float, to_beat: float) -> Bools:

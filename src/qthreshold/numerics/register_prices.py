@@ -3,8 +3,9 @@
 The proof is in :mod:`.frontier`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from qthreshold.numerics.graphs import sparse_table
+from qthreshold.numerics.register_chain import chained
+from qthreshold.numerics.register_costs import Move, cheapest, moves_of
 from qthreshold.numerics.register_graph import Graph, components_of, graph_of, is_two_sided, pair_range, weights_of
-from qthreshold.numerics.register_program import Step, best_program, orders_of
+from qthreshold.numerics.register_program import best_program, order_of, without_errors
 from qthreshold.numerics.register_search import searched
 
 __all__ = ["PRICES", "bounds_at", "cut_regions", "divisions_of", "priced_bounds", "prices_for"]
@@ -25,8 +28,11 @@ Bools = npt.NDArray[np.bool_]
 PRICES = 60  # at most
 _FEWEST_PRICES = 2  # fewer are not worth it
 _MARKUP = (0.3, 1.0, 1.7)
-_DRAW_WORK = 140_000_000  # candidates times draws times prices
+_DRAW_WORK = 1200  # candidates times prices for each draw and qubit
+_ALONE_WORK = 1_400_000  # candidates for one set of errors
 _CHUNK = 1500  # draws times prices at a time: tables stay in the cache
+_ENOUGH = 60  # sizes of registers to learn prices from
+_SEARCHED = 512  # qubits up to which all sizes are searched for them
 _REGION_WIDTHS = (9, 6, 4)  # of the regions into which wide graphs are cut
 
 
@@ -51,16 +57,16 @@ class _Region:
 
     nodes: Ints
     pairs: Ints
-    steps: list[Step]
+    moves: tuple[Move, ...]
 
 
-def priced_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools) -> Real:
+def priced_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools, known: Bools | None = None) -> Real:
     """Bounds of every draw from prices on pairs and qubits.
 
     Let every pair cost its error less p, every qubit -q, and let c be at most the cost of the cheapest connected set of qubits, of any
     size. A register of k qubits with m pairs then has a mean of at least p + (c + q k) / m. Any p and q will do; good ones are taken from
-    the registers that a search finds for the average over the draws. Pairs that a draw lacks cost nothing and still connect there,
-    which only allows more; pairs that no draw has are left out.
+    ``known`` registers, or from those that a search finds for the average over the draws. Pairs that a draw lacks cost nothing and still
+    connect there, which only allows more; pairs that no draw has are left out.
 
     Returns:
         Shape ``(D, n_nodes + 1)``; minus infinity where nothing is known.
@@ -73,26 +79,49 @@ def priced_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools) -> Real:
     for graph in parts:
         inside = used[np.isin(edges[used, 0], graph.nodes)]
         bound = np.full((draws, graph.n + 1), -np.inf)
-        for regions in divisions_of(graph, best_program(graph), draws):
-            tried = min(PRICES, _DRAW_WORK // (draws * sum(step.source.size for region in regions for step in region.steps)))
+        for regions in divisions_of(graph, _DRAW_WORK * graph.n // _FEWEST_PRICES):
+            tried = min(PRICES, _DRAW_WORK * graph.n // sum(move.candidates for region in regions for move in region.moves))
             if tried >= _FEWEST_PRICES:
-                prices = prices_for(graph, searched(graph), tried, loose=len(regions) > 1 or not alive[:, inside].all())
+                prices = prices_for(graph, _registers(graph, known), tried, loose=len(regions) > 1 or not alive[:, inside].all())
                 bound = np.maximum(bound, bounds_at(graph, regions, error[:, inside], alive[:, inside], prices))
                 break
         best[:, : graph.n + 1] = np.minimum(best[:, : graph.n + 1], bound)
     return best
 
 
-def divisions_of(graph: Graph, steps: list[Step] | None, draws: int = 1) -> Iterator[list[_Region]]:
-    """The whole component if it has a programme; ever narrower pieces of it, without those that are too wide for so many draws."""
-    if steps is not None:
-        yield [_Region(nodes=np.arange(graph.n), pairs=np.arange(len(graph.edges)), steps=steps)]
-    _, width, order = orders_of(graph)[0]
+def _registers(graph: Graph, known: Bools | None) -> Bools:
+    """Those known inside a component, if they are enough to learn prices from; otherwise those that a search finds."""
+    inside = np.zeros((0, graph.n), dtype=bool) if known is None else known[:, graph.nodes][known[:, graph.nodes].sum(axis=1) == known.sum(axis=1)]
+    if np.unique(inside.sum(axis=1)).size >= min(_ENOUGH, graph.n - 1):
+        return inside
+    return searched(graph) if graph.n <= _SEARCHED else chained(graph, np.unique(np.geomspace(2, graph.n, _ENOUGH).astype(np.int64)))
+
+
+def divisions_of(graph: Graph, most: int = _ALONE_WORK) -> Iterator[tuple[_Region, ...]]:
+    """The whole component if it has a programme; ever narrower pieces of it, without those that seem to have more candidates than ``most``."""
+    pairs = graph.edges.tobytes()
+    if whole := _whole(graph.n, pairs):
+        yield whole
     for target in _REGION_WIDTHS:
-        count = round(graph.n / (target * width))
-        guess = draws * _FEWEST_PRICES * graph.n * 3**target // 30  # candidates
-        if count > 1 and guess < _DRAW_WORK and (regions := cut_regions(graph, np.array_split(np.array(order), count))):
+        if graph.n * 3**target // 30 < most and (regions := _pieces(graph.n, pairs, target)):
             yield regions
+
+
+@lru_cache(maxsize=4)
+def _whole(n: int, edges: bytes) -> tuple[_Region, ...]:
+    """The component as one region; none if it is too wide. Kept, like pieces, as the same device is looked at many times."""
+    graph = without_errors(n, edges)
+    steps = best_program(graph)
+    return () if steps is None else (_Region(nodes=np.arange(n), pairs=np.arange(len(graph.edges)), moves=moves_of(steps)),)
+
+
+@lru_cache(maxsize=8)
+def _pieces(n: int, edges: bytes, target: int) -> tuple[_Region, ...]:
+    """Regions about so wide; none if that is no division or they are too wide."""
+    graph = without_errors(n, edges)
+    width, order = order_of(graph)
+    count = round(n / (target * width))
+    return tuple(cut_regions(graph, np.array_split(np.array(order), count))) if count > 1 else ()
 
 
 def cut_regions(graph: Graph, pieces: list[Ints]) -> list[_Region]:
@@ -114,27 +143,29 @@ def cut_regions(graph: Graph, pieces: list[Ints]) -> list[_Region]:
         steps = best_program(local, held[nodes])
         if steps is None:
             return []
-        regions.append(_Region(nodes=nodes, pairs=pairs, steps=steps))
+        regions.append(_Region(nodes=nodes, pairs=pairs, moves=moves_of(steps)))
     return regions
 
 
 def prices_for(graph: Graph, members: Bools, count: int, loose: bool) -> _Prices:
-    """About ``count`` prices from the best registers known of every size.
+    """About ``count`` prices from the best registers known of many sizes, shape ``(K, n)``.
 
     At a price for pairs all registers known have costs; the reward for qubits is the slope of their convex hull at the size in question.
     The price is the mean of the register of that size, and more where unconnected sets compete (``loose``: pairs are cut or missing):
     these have fewer pairs than a connected register needs, and the more a pair is worth, the dearer that is.
     """
-    weight, pairs = weights_of(graph, members[2:])
-    size = np.arange(2, graph.n + 1)
+    weight, pairs = weights_of(graph, members)
+    size, row = np.unique(np.where(pairs > 0, members.sum(axis=1), 0), return_index=True)
+    size, row = size[size > 0], row[size > 0]
+    weight, pairs = weight[row], pairs[row]
     marks = np.array(_MARKUP if loose and count >= 30 else [1.0] if loose else [0.0])
     place = (np.arange(count // marks.size) + 0.5) / (count // marks.size)
-    at = np.unique((2 + (graph.n - 2) * place**1.5).astype(np.int64))  # small registers differ more from size to size
-    at, mark = (grid.ravel() for grid in np.meshgrid(at, marks))
-    price = (weight / pairs)[at - 2]
-    price = price + np.abs(price) * 0.5 * mark * (1 - at / graph.n) ** 1.5
-    reward = [_slope(size, weight - p * pairs, k) for p, k in zip(price.tolist(), at.tolist(), strict=True)]
-    return _Prices(price=price, reward=np.array(reward), members=members[at])
+    at = np.searchsorted(size, (2 + (graph.n - 2) * place**1.5).astype(np.int64))  # small registers differ more from size to size
+    at, mark = (grid.ravel() for grid in np.meshgrid(np.unique(np.minimum(at, size.size - 1)), marks))
+    price = (weight / pairs)[at]
+    price = price + np.abs(price) * 0.5 * mark * (1 - size[at] / graph.n) ** 1.5
+    reward = [_slope(size, weight - p * pairs, k) for p, k in zip(price.tolist(), size[at].tolist(), strict=True)]
+    return _Prices(price=price, reward=np.array(reward), members=members[row[at]])
 
 
 def _slope(x: Ints, y: Real, at: int) -> float:
@@ -151,7 +182,7 @@ def _slope(x: Ints, y: Real, at: int) -> float:
     return (high - low) / (b - a)
 
 
-def bounds_at(graph: Graph, regions: list[_Region], error: Real, alive: Bools, prices: _Prices) -> Real:
+def bounds_at(graph: Graph, regions: Sequence[_Region], error: Real, alive: Bools, prices: _Prices) -> Real:
     """Bounds of a component from given prices, shape ``(D, n + 1)``."""
     n, draws, count = graph.n, len(error), prices.price.size
     size = np.arange(2, n + 1)
@@ -172,7 +203,7 @@ def bounds_at(graph: Graph, regions: list[_Region], error: Real, alive: Bools, p
     return bounds
 
 
-def _cheapest_cut(graph: Graph, regions: list[_Region], cost: Real, prices: _Prices) -> Real:
+def _cheapest_cut(graph: Graph, regions: Sequence[_Region], cost: Real, prices: _Prices) -> Real:
     """At most the cost of the cheapest connected set, when the cost c of each cut pair ab is shared between its qubits.
 
     With y = 1 for members, c y_a y_b is at least c (s y_a + (1 - s) y_b) if c < 0, and at least t c (y_a + y_b - 1) if c > 0, for s and
@@ -203,32 +234,8 @@ def _cheapest_cut(graph: Graph, regions: list[_Region], cost: Real, prices: _Pri
         paid = loss.sum(axis=0).ravel()
     least, spanning = np.full(node.shape[1], np.inf), np.zeros(node.shape[1])
     for region in regions:
-        alone, anchored = _cheapest(region.steps, cost[region.pairs].reshape(len(region.pairs), node.shape[1]), node[region.nodes])
+        alone, anchored = cheapest(region.moves, cost[region.pairs].reshape(len(region.pairs), node.shape[1]), node[region.nodes])
         least, spanning = np.minimum(least, alone), spanning + anchored
     if len(regions) > 1:
         least = np.minimum(least, spanning)
     return (least - paid).reshape(shape)
-
-
-def _cheapest(steps: list[Step], cost: Real, node: Real) -> tuple[Real, Real]:
-    """Cost of the cheapest connected set of at least one qubit, and of the cheapest union of anchored parts, which may be empty.
-
-    Args:
-        steps: Programme of the region.
-        cost: Of its pairs, shape ``(E, B)``.
-        node: Of its qubits, shape ``(n, B)``.
-    """
-    least = np.full(node.shape[1], np.inf)
-    old = np.zeros((1, node.shape[1]))
-    for step in steps:
-        code = step.joins.astype(np.int64) + step.added @ (2 << np.arange(step.pairs.size))
-        different, pattern = np.unique(code, return_inverse=True)  # candidates that add the same pairs pay the same
-        bits = different[:, None] >> np.arange(1 + step.pairs.size) & 1
-        extra = bits[:, 1:] @ cost[step.pairs] + bits[:, :1] * node[step.node]
-        offered = old[step.source]
-        offered += extra[pattern]
-        last = step.start[-2]
-        if last < len(offered):
-            np.minimum(least, offered[last:].min(axis=0), out=least)
-        old = np.minimum.reduceat(offered[:last], step.start[:-2], axis=0)
-    return least, old[0]

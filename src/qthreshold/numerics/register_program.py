@@ -9,15 +9,16 @@ References:
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse.csgraph import breadth_first_order, shortest_path
 
 from qthreshold.numerics.graphs import sparse_table
-from qthreshold.numerics.register_graph import Graph, better_of, is_two_sided, means_of, pair_range, reaches
+from qthreshold.numerics.register_graph import Graph, better_of, graph_of, is_two_sided, means_of, pair_range, reaches
 
-__all__ = ["ENTRIES", "Step", "best_program", "entries_of", "orders_of", "priced_registers", "told_apart"]
+__all__ = ["ENTRIES", "Step", "best_program", "entries_of", "order_of", "priced_registers", "told_apart", "without_errors"]
 
 Real = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -25,7 +26,7 @@ Bools = npt.NDArray[np.bool_]
 
 _Choice = npt.NDArray[np.unsignedinteger]
 _STARTS = 8  # lonely nodes that orders start from
-_TRIED = 4  # orders of which the programme is written
+_TRIED = 2  # orders of which the programme is written
 _WIDEST = 12  # frontier
 _STATES = 600_000  # over all steps
 ENTRIES = 32_000_000  # of tables: states times sizes, times numbers of cycles where these are told apart
@@ -59,8 +60,26 @@ class Step:
 
 def best_program(graph: Graph, anchored: Bools | None = None) -> list[Step] | None:
     """The programme with the fewest states among some orders; None if all are too wide."""
-    anchored = np.zeros(graph.n, dtype=bool) if anchored is None else anchored
-    narrow = [order for _, width, order in orders_of(graph) if width <= _WIDEST]
+    if anchored is None:
+        return _program_of(graph.n, graph.edges.tobytes())
+    return _best_program(graph, anchored)
+
+
+@lru_cache(maxsize=4)
+def _program_of(n: int, edges: bytes) -> list[Step] | None:
+    """Programmes depend on the pairs alone, and one device is looked at many times: by all data, by halves, by draws."""
+    graph = without_errors(n, edges)
+    return _best_program(graph, np.zeros(n, dtype=bool))
+
+
+def without_errors(n: int, edges: bytes) -> Graph:
+    """A component from its pairs alone, as stored in memory."""
+    pairs = np.frombuffer(edges, dtype=np.int64).reshape(-1, 2)
+    return graph_of(np.arange(n), pairs, np.zeros(len(pairs)))
+
+
+def _best_program(graph: Graph, anchored: Bools) -> list[Step] | None:
+    narrow = [order for _, width, order in _orders_of(graph) if width <= _WIDEST]
     programs = [_program(graph, order, anchored) for order in narrow[:_TRIED]]
     return min((steps for steps in programs if steps is not None), key=entries_of, default=None)
 
@@ -108,12 +127,14 @@ def priced_registers(graph: Graph, steps: list[Step], members: Bools, bound: Rea
     return members, np.append([np.inf, np.inf], lowest.min(axis=1))
 
 
-def orders_of(graph: Graph) -> list[tuple[float, int, list[int]]]:
-    """Orders in which to decide about the nodes such that few decided ones have undecided neighbours.
+def order_of(graph: Graph) -> tuple[int, list[int]]:
+    """The most promising order in which to decide about the nodes, and its width."""
+    _, width, order = _orders_of(graph)[0]
+    return width, order
 
-    Returns:
-        Effort, width and order, most promising first.
-    """
+
+def _orders_of(graph: Graph) -> list[tuple[float, int, list[int]]]:
+    """Orders such that few decided nodes have undecided neighbours: effort, width and order, most promising first."""
     near = [row[row < graph.n].tolist() for row in graph.near]
     table = sparse_table(np.ones(len(graph.edges)), graph.edges[:, 0], graph.edges[:, 1], graph.n)
     far = [0]
@@ -284,13 +305,9 @@ def _solved(graph: Graph, steps: list[Step], price: float | None) -> _Solved:
     for number, step in enumerate(steps):
         if price is None:
             closable = min(closable + int(step.cycles.max(initial=0)), depth - 1)
-        new = np.full((step.states, number + 2, closable + 1), np.inf)
-        count = np.diff(step.start)
-        chosen = np.zeros(new.shape, dtype=np.uint8 if count.max() <= 256 else np.uint32)
-        cost = step.added @ (graph.error[step.pairs] - (price or 0.0))
-        for place in range(int(count.max())):
-            state = np.flatnonzero(count > place)
-            _relax(new, chosen, old, step, state, step.start[state] + place, cost, place, price is None)
+            new, chosen = _advanced_apart(old, step, number, graph.error, closable)
+        else:
+            new, chosen = _advanced(old, step, graph.error, price)
         last = new[-1]
         better = np.zeros(value.shape, dtype=bool)
         better[: number + 2, : closable + 1] = last < value[: number + 2, : closable + 1]
@@ -301,11 +318,59 @@ def _solved(graph: Graph, steps: list[Step], price: float | None) -> _Solved:
     return _Solved(steps=steps, value=value, finish=finish, choice=choice)
 
 
-def _relax(
-    new: Real, chosen: _Choice, old: Real, step: Step, state: Ints, candidate: Ints, cost: Real, place: int, cyclic: bool
-) -> None:  # fmt: skip
+def _advanced(old: Real, step: Step, error: Real, price: float) -> tuple[Real, _Choice]:
+    """Values and choices after a step, where numbers of cycles are not told apart.
+
+    States with the most candidates come first, so those that have an r-th candidate are one block.
+    """
+    states, width = old.shape[:2]
+    offers = np.full((2 * states, width + 1), np.inf)  # without the node, and with it
+    offers[:states, :-1] = offers[states:, 1:] = old[:, :, 0]
+    offer, cost = step.source + states * step.joins, step.added @ (error[step.pairs] - price)
+    new = np.full((step.states, width + 1, 1), np.inf)
+    count = np.diff(step.start)
+    chosen = np.zeros(new.shape, dtype=_choices(count))
+    order = np.argsort(-count[:-1], kind="stable")
+    first, count = step.start[:-2][order], count[order]
+    value, choice = np.empty((order.size, width + 1)), np.zeros((order.size, width + 1), dtype=chosen.dtype)
+    for place in range(int(count[0])):
+        candidate = first[: np.searchsorted(-count, -place)] + place
+        offered = offers[offer[candidate]]
+        offered += cost[candidate, None]
+        if place:
+            present = value[: candidate.size]
+            np.copyto(choice[: candidate.size], place, where=offered < present)
+            np.minimum(present, offered, out=present)
+        else:
+            value[:] = offered
+    new[order, :, 0], chosen[order, :, 0] = value, choice
+    if step.start[-2] < step.start[-1]:
+        done = slice(int(step.start[-2]), int(step.start[-1]))
+        offered = offers[offer[done]] + cost[done, None]
+        new[-1, :, 0], chosen[-1, :, 0] = offered.min(axis=0), offered.argmin(axis=0)
+    return new, chosen
+
+
+def _advanced_apart(old: Real, step: Step, number: int, error: Real, closable: int) -> tuple[Real, _Choice]:
+    """The same for every number of cycles up to ``closable``."""
+    new = np.full((step.states, number + 2, closable + 1), np.inf)
+    count = np.diff(step.start)
+    chosen = np.zeros(new.shape, dtype=_choices(count))
+    cost = step.added @ error[step.pairs]
+    for place in range(int(count.max())):
+        state = np.flatnonzero(count > place)
+        _relax(new, chosen, old, step, state, step.start[state] + place, cost, place)
+    return new, chosen
+
+
+def _choices(count: Ints) -> type[np.uint8] | type[np.uint32]:
+    """What holds the number of a candidate."""
+    return np.uint8 if count.max() <= 256 else np.uint32
+
+
+def _relax(new: Real, chosen: _Choice, old: Real, step: Step, state: Ints, candidate: Ints, cost: Real, place: int) -> None:
     """Let one candidate of each given state compete."""
-    shift = np.where(step.joins[candidate], 1 + (step.cycles[candidate] if cyclic else 0), 0)
+    shift = np.where(step.joins[candidate], 1 + step.cycles[candidate], 0)
     for by in np.unique(shift).tolist():
         which = shift == by
         target, source, extra = state[which], step.source[candidate[which]], cost[candidate[which]]

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from qthreshold.numerics.graphs import sparse_table
 from qthreshold.numerics.register_graph import Graph, as_network, better_of, lies_below, means_of, weights_of
 
-__all__ = ["enumerated", "searched", "subtrees"]
+__all__ = ["articulation", "enumerated", "searched", "subtrees"]
 
 Real = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -106,28 +106,34 @@ def _grown(graph: Graph, seeds: Bools) -> Bools:
     return (rank[winner] <= (np.arange(n + 1) - start[winner])[:, None]) & known[:, None]
 
 
-def subtrees(graph: Graph) -> Bools:
+def subtrees(graph: Graph, sizes: Ints | None = None) -> Bools:
     """The cheapest connected subtree of the minimum spanning tree, for every size: dynamic programming over its branches.
 
+    Args:
+        graph: The component.
+        sizes: Which, increasing; 0 to n if None.
+
     Returns:
-        Shape ``(n + 1, n)``, row k with k qubits.
+        Shape ``(K, n)``.
     """
     n = graph.n
+    sizes = np.arange(n + 1) if sizes is None else sizes
+    most = int(sizes.max(initial=1))
     parent, cost, order = _rooted_tree(graph)
     cheapest: list[Real] = [np.array([np.inf, 0.0]) for _ in range(n)]  # of j qubits with this node on top; none, one
-    taken: list[Ints] = [np.zeros(0, dtype=np.int64)] * n  # how many of j qubits of the parent's branch, so far, are in this child's
+    taken: list[npt.NDArray[np.int32]] = [np.zeros(0, dtype=np.int32)] * n  # how many of j qubits of the parent's branch are in this child's
     for v in order[:0:-1].tolist():
         upper, lower = cheapest[parent[v]], cheapest[v] + cost[v]
         lower[0] = 0.0
-        joined, choice = _merged(upper, lower)
+        joined, choice = _merged(upper, lower, most)
         cheapest[parent[v]], taken[v] = joined, choice
     # Where the best subtree of every size has its top.
-    top, least = np.zeros(n + 1, dtype=np.int64), np.full(n + 1, np.inf)
+    top, least = np.zeros(most + 1, dtype=np.int64), np.full(most + 1, np.inf)
     for v in range(n):
         better = np.flatnonzero(cheapest[v] < least[: cheapest[v].size])
         top[better], least[better] = v, cheapest[v][better]
-    share = np.zeros((n, n + 1), dtype=np.int64)  # of the qubits of a register in the branch of a node
-    share[top[1:], np.arange(1, n + 1)] = np.arange(1, n + 1)
+    share = np.zeros((n, sizes.size), dtype=np.int32)  # of the qubits of a register in the branch of a node
+    share[top[sizes], np.arange(sizes.size)] = sizes
     # A child was merged after all later ones in the order, so it is taken out before them.
     for v in order[1:].tolist():
         part = taken[v][share[parent[v]]]
@@ -136,14 +142,15 @@ def subtrees(graph: Graph) -> Bools:
     return (share > 0).T
 
 
-def _merged(upper: Real, lower: Real) -> tuple[Real, Ints]:
-    """Cheapest split of j qubits between a branch and one more child: (min, +) convolution and where its minimum is."""
-    joined, choice = np.full(upper.size + lower.size - 1, np.inf), np.zeros(upper.size + lower.size - 1, dtype=np.int64)
+def _merged(upper: Real, lower: Real, most: int) -> tuple[Real, npt.NDArray[np.int32]]:
+    """Cheapest split of up to ``most`` qubits between a branch and one more child: (min, +) convolution and where its minimum is."""
+    length = min(upper.size + lower.size - 1, most + 1)
+    joined, choice = np.full(length, np.inf), np.zeros(length, dtype=np.int32)
     swap = lower.size > upper.size
     few, many = (upper, lower) if swap else (lower, upper)
-    for j, start in enumerate(few.tolist()):
+    for j, start in enumerate(few[:length].tolist()):
         part, where = joined[j : j + many.size], choice[j : j + many.size]
-        new = many + start
+        new = many[: part.size] + start
         better = new < part
         part[better] = new[better]
         where[better] = np.flatnonzero(better) if swap else j
@@ -232,14 +239,14 @@ def _one_less(graph: Graph, whole: _Network, member: Bools, to_beat: float) -> t
     for i in good[np.argsort(new[good], kind="stable")].tolist():
         node = int(inside[i])
         if links[node] > 1:
-            cut = _articulation(whole, member) if cut is None else cut
+            cut = articulation(whole, member) if cut is None else cut
             if node in cut:
                 continue
         return node, float(new[i])
     return None
 
 
-def _articulation(whole: _Network, member: Bools) -> set[int]:
+def articulation(whole: _Network, member: Bools) -> set[int]:
     """Members without which the register falls apart."""
     nodes = np.flatnonzero(member).tolist()
     return {nodes[i] for i in rx.articulation_points(whole.subgraph(nodes))}
