@@ -34,6 +34,8 @@ def canonical_json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if type(value) in (str, int, bool):  # most of what there is: a device has tens of thousands of words
+        return value
     if isinstance(value, Record):
         header, arrays = parts(value)
         if arrays:
@@ -179,6 +181,8 @@ def _restore(hint: Any, value: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> A
         return rebuild(hint, value, arrays)
     if origin is tuple:
         item = args[0] if args else Any
+        if item is str or item is int:
+            return tuple(value)
         return tuple(_restore(item, v, {}) for v in value)
     if hint is float:
         return math.nan if value is None else float(value)
