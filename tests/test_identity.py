@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import pickle
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -190,3 +191,16 @@ def test_interval_must_be_ordered_with_a_sensible_level():
 def test_interval_as_json_has_null_where_there_is_no_number():
     assert Interval(low=-math.inf, best=1.0, high=math.inf, level=0.9).as_dict() == {"low": None, "best": 1.0, "high": None, "level": 0.9}
     assert Interval(low=math.nan, best=math.nan, high=math.nan, level=0.9).as_dict()["best"] is None
+
+
+def test_an_id_is_computed_once_and_copies_have_their_own(monkeypatch):
+    calls = []
+    monkeypatch.setattr("qthreshold.identity.content_id", lambda *parts: calls.append(1) or content_id(*parts))
+    record = Inner(name="a", values=np.zeros(3))
+    assert record.id == record.id
+    assert len(calls) == 1
+    other = record.replace(name="b")
+    assert other.id != record.id
+    assert len(calls) == 2
+    assert pickle.loads(pickle.dumps(record)) == record
+    assert not hasattr(record, "__dict__")

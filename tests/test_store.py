@@ -96,6 +96,29 @@ def test_nan_computed_at_run_time_keeps_the_id(tmp_path):
         assert directory.read_record(name, Odd) == record
 
 
+@pytest.mark.parametrize("value", [
+    {}, {"none": [], "nothing": {}, "deep": {"numbers": [1, 2.5, None, True], "word": 'größer "a"\n'}},
+    {"numbers": list(range(1000)), "words": ["ok"] * 201, "rows": [{"a": i, "b": [i, {"c": None}]} for i in range(300)]},
+    {"mixed": [*range(300), {"a": 1}, [2]], "pairs": [[i, i + 1] for i in range(1000)], "tuple": (1, 2)},
+])  # fmt: skip
+def test_documents_come_back_as_they_were_however_long(value, tmp_path):
+    directory = RunDirectory.create(tmp_path / "run")
+    directory.write_json("a.json", value)
+    assert directory.read_json("a.json") == json.loads(json.dumps(value))
+    text = (directory.path / "a.json").read_text()
+    if not any(len(v) > 200 for v in value.values()):
+        assert text == json.dumps(value, indent=1) + "\n"
+
+
+def test_long_lists_are_laid_out_in_rows(tmp_path):
+    directory = RunDirectory.create(tmp_path / "run")
+    directory.write_json("a.json", {"numbers": list(range(1000)), "rows": [{"a": i} for i in range(300)]})
+    lines = (directory.path / "a.json").read_text().splitlines()
+    assert "  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19," in lines
+    assert '  {"a": 299}' in lines
+    assert len(lines) == 2 + 2 + 50 + 2 + 300
+
+
 @pytest.mark.parametrize(("name", "cls"), RECORDS.items(), ids=RECORDS)
 def test_every_record_is_written_and_read_without_change(name, cls, run, tmp_path):
     record = run.read_record(name, cls)

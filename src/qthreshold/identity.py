@@ -34,6 +34,8 @@ def canonical_json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if type(value) in (str, int, bool):  # most of what there is: a device has tens of thousands of words
+        return value
     if isinstance(value, Record):
         header, arrays = parts(value)
         if arrays:
@@ -63,8 +65,15 @@ def content_id(schema: str, header: Mapping[str, Any], arrays: Mapping[str, npt.
     return digest.hexdigest()
 
 
+class _Remembers:
+    """Room for an id that was computed; no field, so it is neither content nor copied by ``replace``."""
+
+    __slots__ = ("_id",)
+    _id: str
+
+
 @dataclasses.dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Record:
+class Record(_Remembers):
     """Base of all records: immutable, read-only arrays, equality by content id."""
 
     schema: ClassVar[str] = ""
@@ -87,9 +96,13 @@ class Record:
 
     @property
     def id(self) -> str:
-        """SHA-256 of the content, hex."""
-        header, arrays = parts(self)
-        return content_id(self.schema, header, arrays)
+        """SHA-256 of the content, hex; computed once, since stages ask for it many times and nothing can change."""
+        try:
+            return self._id
+        except AttributeError:
+            header, arrays = parts(self)
+            object.__setattr__(self, "_id", content_id(self.schema, header, arrays))
+            return self._id
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
@@ -179,6 +192,8 @@ def _restore(hint: Any, value: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> A
         return rebuild(hint, value, arrays)
     if origin is tuple:
         item = args[0] if args else Any
+        if item is str or item is int:
+            return tuple(value)
         return tuple(_restore(item, v, {}) for v in value)
     if hint is float:
         return math.nan if value is None else float(value)

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 import struct
@@ -31,6 +32,7 @@ R = TypeVar("R", bound=Record)
 _MANIFEST = "manifest.json"
 _INPUTS = ("run.json", "device.json", "truth.json", "plan.npz", "decays.csv")  # written once; nothing else in the directory can restore them
 _WRITTEN_ONCE = (*_INPUTS, "rules/", "calibration/", "tickets/", "counts/", "circuits/")
+_LONG = 200  # items of a list from which on it is laid out in rows
 _JOURNAL = "journal.jsonl"  # grows line by line; its lines are chained by hashes, so the manifest does not list it
 _DERIVED = ("decays.npz", "fits.npz", "metrics.json", "frontier.npz", "verdict.json")  # an older version of one is made again
 # what reading a damaged npz or JSON file can raise: zipfile, zlib, numpy and our own envelope each have their ways
@@ -120,7 +122,7 @@ class RunDirectory:
         header, arrays = parts(record)
         envelope: dict[str, Any] = {
             "schema": record.schema,
-            "id": record.id,
+            "id": content_id(record.schema, header, arrays),
             "parents": {k: v for k, v in header.items() if k.endswith("_id")},
             "software": dict(software),
             "units": dict(units or {"error": "average gate infidelity", "time": "s"}),
@@ -130,13 +132,10 @@ class RunDirectory:
             envelope["arrays"] = {k: {"dtype": v.dtype.str, "shape": list(v.shape), "values": _listed(v)} for k, v in arrays.items()}
             self.write_json(name, envelope)
             return
-        buffer = io.BytesIO()
         text = np.frombuffer(json.dumps(envelope, sort_keys=True).encode(), dtype=np.uint8)
         if any(v.dtype.hasobject for v in arrays.values()):  # numpy before 2.2 cannot be told to refuse them
             raise ValueError(f"{name}: arrays of Python objects cannot be stored")
-        content: dict[str, Any] = {"header": text, **{f"array.{k}": v for k, v in arrays.items()}}
-        np.savez_compressed(buffer, **content)
-        self._write(name, buffer.getvalue())
+        self._write(name, _archive({"header": text, **{f"array.{k}": v for k, v in arrays.items()}}))
 
     def read_record(self, name: str, cls: type[R], *others: type[R]) -> R:
         """Read a record back and check its id.
@@ -293,7 +292,7 @@ class RunDirectory:
         Raises:
             StoreError: The file cannot be written.
         """
-        self._write(name, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
+        self._write(name, (_laid_out(value) + "\n").encode())
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a JSON document.
@@ -466,10 +465,39 @@ def _chained(before: str, text: str) -> str:
     return _sha256(f"{before} {text}".encode())[:16]
 
 
+def _archive(arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
+    """What ``np.savez_compressed`` makes, at the lowest level of compression: a fifth of the time, at most a quarter more bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _laid_out(value: Any, indent: str = "\n") -> str:
+    """JSON text with every value on a line of its own; long lists hold one item a line, or twenty numbers, so that they stay readable."""
+    inner = f"{indent} "
+    if isinstance(value, Mapping) and value:
+        fields = (f"{json.dumps(str(k))}: {_laid_out(v, inner)}" for k, v in value.items())
+        return f"{{{inner}{f',{inner}'.join(fields)}{indent}}}"
+    if not isinstance(value, list | tuple) or not value:
+        return json.dumps(value, allow_nan=False)
+    if len(value) <= _LONG:
+        items = [_laid_out(v, inner) for v in value]
+    elif any(issubclass(kind, Mapping | list | tuple) for kind in set(map(type, value))):
+        items = [json.dumps(v, allow_nan=False) for v in value]
+    else:
+        items = [json.dumps(value[i : i + 20], allow_nan=False)[1:-1] for i in range(0, len(value), 20)]
+    return f"[{inner}{f',{inner}'.join(items)}{indent}]"
+
+
 def _listed(array: np.ndarray[Any, Any]) -> list[Any]:
     """Flat JSON list; NaN and infinities as strings, so that floats survive exactly."""
-    values = array.ravel().tolist()
-    return [v if not isinstance(v, float) or np.isfinite(v) else repr(v) for v in values]
+    values: list[Any] = array.ravel().tolist()
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return [v if math.isfinite(v) else repr(v) for v in values]
+    return values
 
 
 def _unlisted(values: list[Any], dtype: str) -> list[Any]:

@@ -54,6 +54,7 @@ from qthreshold.report.summary import make_summary
 from qthreshold.store import RunDirectory
 from qthreshold.survival import HIGHEST_QUBIT, SurvivalTable, parse_survival, survival_decays, survival_device, survival_plan
 from qthreshold.tallies import Tallies
+from qthreshold.tasks import inline
 from qthreshold.ticket import Ticket, layer_tickets, provider_tickets
 from qthreshold.verdict import Verdicts
 
@@ -68,6 +69,7 @@ DEFAULT_RECIPE = "default"
 
 _OFFLINE = "offline:"  # kind of the backends whose circuits are run elsewhere
 _TABLE = "decays:"  # in place of a backend spec in the header of a run whose survival counts were measured elsewhere; its file follows
+_MANY_PAIRS = 1000  # from which on it is worth while to start processes for the frontier
 _METRICS_STREAM, _FRONTIER_STREAM = 3, 4  # spawn keys of the draws behind metrics and frontier; 0 to 2 belong to plan and simulation
 
 
@@ -749,7 +751,7 @@ def analyse(directory: RunDirectory, *, partial: bool = False, pool: Pool | None
             _expect_all(directory, header, plan)
         decays = _table_decays(directory, header, plan) if _is_table(header) else _counted_decays(directory, device, plan, partial)
         fits = make_fits(decays, header["confidence"])
-        metrics, frontier = _device_metrics(header, device, plan, decays, fits, plan.parsed_recipe().criteria)
+        metrics, frontier = _device_metrics(header, device, plan, decays, fits, plan.parsed_recipe().criteria, pool)
         _write(directory, "decays.npz", decays)
         _write(directory, "fits.npz", fits)
         _write(directory, "metrics.json", metrics)
@@ -758,10 +760,12 @@ def analyse(directory: RunDirectory, *, partial: bool = False, pool: Pool | None
 
 
 def _device_metrics(
-    header: Mapping[str, Any], device: Device, plan: Plan, decays: DecayTable, fits: FittedErrors, criteria: Criteria
+    header: Mapping[str, Any], device: Device, plan: Plan, decays: DecayTable, fits: FittedErrors, criteria: Criteria,
+    pool: Pool | None = None,
 ) -> tuple[DeviceMetrics, Frontier]:  # fmt: skip
     metrics = make_metrics(device, fits, criteria, seed_rng(plan.seed, _METRICS_STREAM), connected=header.get("connected"))
-    return metrics, make_frontier(device, decays, fits, metrics, criteria, seed_rng(plan.seed, _FRONTIER_STREAM))
+    run = inline if pool is None else functools.partial(pool.run, small=len(plan.edges) < _MANY_PAIRS)
+    return metrics, make_frontier(device, decays, fits, metrics, criteria, seed_rng(plan.seed, _FRONTIER_STREAM), run)
 
 
 def _table_decays(directory: RunDirectory, header: Mapping[str, Any], plan: Plan) -> DecayTable:

@@ -179,9 +179,14 @@ class PairSteps:
     def __init__(self, tables: PairTables, elements: npt.NDArray[np.uint16], paddings: npt.NDArray[np.int16] | None = None) -> None:
         packed = np.take(tables.alphabet.packed, elements.astype(np.intp), mode="clip")
         self.natives = (packed & 3).astype(np.int16)
-        self.layer = [[(packed >> _LAYER_BITS + 4 * k + 2 * q & 3).astype(np.int16) for q in (0, 1)] for k in range(3)]
+        self._packed = packed
         self.part = [(packed >> _PART_BITS + 5 * q & 31).astype(np.int16) for q in (0, 1)]
         self.first, self.second = (paddings[:2], paddings[2:]) if paddings is not None else (np.zeros(2, dtype=np.int16),) * 2
+
+    def layer(self, k: int, qubit: int, those: npt.NDArray[np.intp] | None = None) -> npt.NDArray[np.int16]:
+        """Layer on a qubit before the k-th native gate of each element, or of ``those`` among all, counted row by row."""
+        packed = self._packed if those is None else self._packed.reshape(-1)[those]
+        return (packed >> _LAYER_BITS + 4 * k + 2 * qubit & 3).astype(np.int16)
 
 
 @dataclass(slots=True)
@@ -245,13 +250,13 @@ class PairColumns:
                 number, stride = np.broadcast_to(t.after + steps.second[q], steps.natives.shape), t.n_pads
             else:
                 number, stride = (steps.first[q] + t.n_pads * steps.second[q]) * 24 + steps.part[q], t.n_pads**2 * 24
-            layer = steps.layer[0][q]
+            layer = steps.layer(0, q)
             row = layer * np.int16(stride)
             row[0] = self._pending.number[q] + layer[0] * self._pending.stride
             row[1:] += number[:-1]
             flat[place] = row
             for (k, those), at in zip(more, at_more, strict=True):
-                flat[at] = t.alone + steps.layer[k][q].ravel()[those]
+                flat[at] = t.alone + steps.layer(k, q, those)
             self._pending.number[q] = number[-1]
         self._pending.stride = stride
         return rows + self._offset, idle
@@ -270,17 +275,11 @@ class PairColumns:
 
     def _apply_local(self, rows: Index) -> None:
         """Channels of both qubits, looked up in the tables by row ``(2, B)``."""
-        now, room = self._now.by_qubit, self._next.by_qubit
-        self._look_up(0, rows)
-        room[:, 0] = now[:, 0]
-        np.einsum("abu,kbu->kau", self._channel, now, out=self._next.traceless_first)
-        self._look_up(1, rows)
-        now[0] = room[0]
-        np.einsum("abu,bku->aku", self._channel, room, out=self._now.traceless_second)
-
-    def _look_up(self, qubit: int, rows: Index) -> None:
-        self.tables.local[qubit].take(rows[qubit], axis=0, out=self._found, mode="clip")  # whole rows: few cache lines
-        self._channel_by_row[...] = self._found
+        for q, source, target in ((0, self._now, self._next), (1, self._next, self._now)):
+            self.tables.local[q].take(rows[q], axis=0, out=self._found, mode="clip")  # whole rows: few cache lines
+            self._channel_by_row[...] = self._found
+            target.by_qubit[0] = source.by_qubit[:, 0]
+            np.einsum("abu,kbu->aku", self._channel, source.by_qubit, out=target.traceless)  # the qubits change places, and back again
 
 
 class _Buffer:
@@ -290,7 +289,7 @@ class _Buffer:
         self.flat = np.zeros((16, columns))
         self.by_pair = self.flat.reshape(16, pairs, -1).transpose(1, 0, 2)
         self.by_qubit = self.flat.reshape(4, 4, columns)  # axes: second qubit, first qubit
-        self.traceless_first, self.traceless_second = self.by_qubit[:, 1:], self.by_qubit[1:]
+        self.traceless = self.by_qubit[1:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ __all__ = ["Noise", "Truth", "build_noise", "native_ptm", "native_ptms", "pair_c
 
 Real = npt.NDArray[np.float64]
 
+_BLOCK = 1024  # pairs: memory beside the result does not grow with the device
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Noise(Record):
@@ -82,16 +84,23 @@ def build_noise(
     dep = channels.depolarizing(channels.depolarizing_fill(relax, pulse_error), 1)
     phase = channels.hamiltonian_error(np.stack([zero, zero, zero, phase_error], -1), 1)
     pulses = [dep @ relax @ phase @ channels.hamiltonian_error(np.stack([zero, turns * over_rotation, zero, zero], -1), 1) for turns in (1, 2)]
-    a, b = direction[:, 0], direction[:, 1]
-    both = channels.tensor(channels.relaxation(t1[a], t2[a], edge_duration), channels.relaxation(t1[b], t2[b], edge_duration))
-    fill = channels.depolarizing(channels.depolarizing_fill(both, edge_error), 2)
-    pair = fill @ both @ channels.hamiltonian_error(angles, 2)
+    pair = np.empty((len(direction), 16, 16))
+    for rows in _blocks(len(direction)):
+        a, b = direction[rows].T
+        both = channels.tensor(channels.relaxation(t1[a], t2[a], edge_duration[rows]), channels.relaxation(t1[b], t2[b], edge_duration[rows]))
+        fill = channels.depolarizing(channels.depolarizing_fill(both, edge_error[rows]), 2)
+        pair[rows] = fill @ both @ channels.hamiltonian_error(angles[rows], 2)
     return Noise(sx=pulses[0], x=pulses[1], native=pair, p1_given_0=p1_given_0, p0_given_1=p0_given_1)
 
 
 def native_ptms(gate: str, noise: Noise, edges: npt.NDArray[np.int64]) -> Real:
     """Noisy channels of the native gates of pairs that have the same one, ``(P, 16, 16)``."""
     return noise.native[edges] @ channels.unitary(native.NATIVE_UNITARY[gate])
+
+
+def _blocks(pairs: int) -> list[slice]:
+    """Rows of pairs, block by block."""
+    return [slice(i, i + _BLOCK) for i in range(0, pairs, _BLOCK)]
 
 
 def native_ptm(device: Device, noise: Noise, edge: int) -> Real:
@@ -122,8 +131,10 @@ def true_errors(device: Device, noise: Noise, block: str = "cnot") -> Truth:
     opcodes = native.opcode_ptms(noise.sx, noise.x)
     cnot = np.zeros(len(device.edges))
     for gate in set(device.gate):
-        edges = np.flatnonzero(np.array(device.gate) == gate)
-        gates = noise.native[edges] @ channels.unitary(native.NATIVE_UNITARY[gate])
-        noisy = native.word_ptm(native.block_word(block, gate), opcodes[device.direction[edges]], gates)
-        cnot[edges] = channels.average_gate_infidelity(noisy, native.ideal_ptm(native.block_element(block, gate)))
+        word, ideal = native.block_word(block, gate), native.ideal_ptm(native.block_element(block, gate))
+        of_gate = np.flatnonzero(np.array(device.gate) == gate)
+        for rows in _blocks(len(of_gate)):
+            edges = of_gate[rows]
+            gates = noise.native[edges] @ channels.unitary(native.NATIVE_UNITARY[gate])
+            cnot[edges] = channels.average_gate_infidelity(native.word_ptm(word, opcodes[device.direction[edges]], gates), ideal)
     return Truth(cnot_error=cnot, one_qubit_error=one, readout_error=(noise.p1_given_0 + noise.p0_given_1) / 2)

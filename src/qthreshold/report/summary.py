@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from qthreshold.backends.noise import Truth
 from qthreshold.device import Device
@@ -115,15 +116,17 @@ def _true_mean(device: Device, fits: FittedErrors, metrics: DeviceMetrics, truth
 
 def _qubits(device: Device, fits: FittedErrors, metrics: DeviceMetrics) -> list[dict[str, Any]]:
     row = {q: i for i, q in enumerate(fits.qubits.tolist())}
+    readout, one_qubit = _intervals(fits.readout, fits.level), _intervals(fits.one_qubit, fits.level)
+    works, met = metrics.works.tolist(), metrics.criteria_met.tolist()
     out = []
     for q in range(device.n_qubits):
         i = row.get(q)
-        status = device.qubit_status[q] if i is None else fits.qubit_status[i] if metrics.works[q] >= 0.5 else "not_working"
+        status = device.qubit_status[q] if i is None else fits.qubit_status[i] if works[q] >= 0.5 else "not_working"
         out.append({
-            "qubit": q, "works": round(float(metrics.works[q]), 6),
-            **{f"meets_{name}": round(float(p), 6) for name, p in zip(CRITERIA, metrics.criteria_met[q], strict=True)},
-            "readout_error": _interval(fits.readout[i], fits.level) if i is not None else _nothing(fits.level),
-            "one_qubit_error": _interval(fits.one_qubit[i], fits.level) if i is not None else _nothing(fits.level),
+            "qubit": q, "works": round(works[q], 6),
+            **{f"meets_{name}": round(p, 6) for name, p in zip(CRITERIA, met[q], strict=True)},
+            "readout_error": readout[i] if i is not None else _nothing(fits.level),
+            "one_qubit_error": one_qubit[i] if i is not None else _nothing(fits.level),
             "status": status, "reason": metrics.qubit_reason[q] or (fits.qubit_reason[i] if i is not None else "") or None,
         })  # fmt: skip
     return out
@@ -140,6 +143,14 @@ def _not_measured(fits: FittedErrors) -> dict[str, list[int]]:
 
 def _edges(device: Device, plan: Plan, fits: FittedErrors, truth: Truth | None) -> list[dict[str, Any]]:
     row = {e: i for i, e in enumerate(fits.edges.tolist())}
+    errors = {
+        name: _intervals(values, fits.level)
+        for name, values in (
+            ("cnot_error", fits.cnot), ("epc", fits.epc), ("upper_cnot_error", fits.cnot_upper), ("p_ref", fits.p_ref), ("p_int", fits.p_int)
+        )
+    }  # fmt: skip
+    systematic, chi2 = _numbers(fits.systematic), _numbers(fits.chi2_per_dof)
+    true = _numbers(truth.cnot_error) if truth is not None else [None] * len(device.edges)
     out = []
     for e, pair in enumerate(device.edges.tolist()):
         i = row.get(e)
@@ -149,17 +160,11 @@ def _edges(device: Device, plan: Plan, fits: FittedErrors, truth: Truth | None) 
             reason = device.edge_reason[e] if excluded else _why_unmeasured(device, pair, plan)
         else:
             status, reason = fits.edge_status[i], fits.edge_reason[i]
+        of = {name: column[i] if i is not None else _nothing(fits.level) for name, column in errors.items()}
         out.append({
-            "edge": pair,
-            "cnot_error": _interval(fits.cnot[i], fits.level) if i is not None else _nothing(fits.level),
-            "epc": _interval(fits.epc[i], fits.level) if i is not None else _nothing(fits.level),
-            "upper_cnot_error": _interval(fits.cnot_upper[i], fits.level) if i is not None else _nothing(fits.level),
-            "systematic": [_number(v) for v in fits.systematic[i]] if i is not None else [None, None],
-            "p_ref": _interval(fits.p_ref[i], fits.level) if i is not None else _nothing(fits.level),
-            "p_int": _interval(fits.p_int[i], fits.level) if i is not None else _nothing(fits.level),
-            "chi2_per_dof": _number(fits.chi2_per_dof[i]) if i is not None else None,
-            "status": status, "reason": reason or None,
-            "true_cnot_error": _number(truth.cnot_error[e]) if truth is not None else None,
+            "edge": pair, "cnot_error": of["cnot_error"], "epc": of["epc"], "upper_cnot_error": of["upper_cnot_error"],
+            "systematic": systematic[i] if i is not None else [None, None], "p_ref": of["p_ref"], "p_int": of["p_int"],
+            "chi2_per_dof": chi2[i] if i is not None else None, "status": status, "reason": reason or None, "true_cnot_error": true[e],
         })  # fmt: skip
     return out
 
@@ -171,9 +176,13 @@ def _why_unmeasured(device: Device, pair: list[int], plan: Plan) -> str:
     return f"not among the {len(plan.edges)} pairs that the recipe measures"
 
 
-def _interval(values: Any, level: float) -> dict[str, float | None]:
-    best, low, high = (float(v) for v in values)
-    return Interval(low=low, best=best, high=high, level=level).as_dict()
+def _intervals(values: npt.NDArray[np.float64], level: float) -> list[dict[str, float | None]]:
+    """The JSON form of many intervals ``(N, 3)``: best, low, high."""
+    best, low, high = values.T
+    odd = np.flatnonzero(~np.isnan(best) & ~((low <= best) & (best <= high)))
+    for i in odd[:1].tolist():
+        Interval(low=low[i], best=best[i], high=high[i], level=level)  # says what is wrong
+    return [{"low": b, "best": a, "high": c, "level": level} for a, b, c in _numbers(values)]
 
 
 def _nothing(level: float) -> dict[str, float | None]:
@@ -182,3 +191,10 @@ def _nothing(level: float) -> dict[str, float | None]:
 
 def _number(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
+
+
+def _numbers(values: npt.NDArray[np.float64]) -> list[Any]:
+    """Nested lists, with None for what is not finite."""
+    out = values.astype(object)
+    out[~np.isfinite(values)] = None
+    return list(out.tolist())

@@ -1,6 +1,7 @@
 """The terminal report: the answer first, then verdicts, device, worst pairs and cost. Renders at 80 columns, colour or not."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -23,6 +24,9 @@ _WORDS = {
     "not_in_force": "not in force",
 }  # fmt: skip
 _SILENT = (("not_verified", "No verdict, not verified"), ("not_in_force", "No verdict, not in force"), ("no_entry", "No verdict, no entry"))
+_MEASURED = re.compile(r"(error) (\d[\d.e+-]*) (above the criterion)")
+_MANY = 100  # pairs from which on the report says where most of them lie
+_RUNS = 60  # of qubits that follow each other, in a list of the qubits of a register
 _NAMED = 3  # how many qubits or pairs that share a reason are named
 _STYLE = {"met": "bold red", "not_met": "green", "undetermined": "bold yellow"}
 
@@ -50,7 +54,7 @@ def span(interval: dict[str, float | None], form: Any = number) -> str:
 
 
 def _count(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f}"
+    return "-" if value is None else f"{value:,.0f}"
 
 
 def answer(summary: dict[str, Any]) -> str:
@@ -66,7 +70,7 @@ def answer(summary: dict[str, Any]) -> str:
 def _measured(count: dict[str, float | None], mean: dict[str, float | None], default: dict[str, str]) -> str:
     """How many qubits, and what error."""
     n = int(count["best"] or 0)
-    size = f"{n} connected working qubit{'s' if n != 1 else ''}{' (stated, not measured)' if default['connected'] == 'stated' else _spread(count)}"
+    size = f"{n:,} connected working qubit{'s' if n != 1 else ''}{' (stated, not measured)' if default['connected'] == 'stated' else _spread(count)}"
     if mean["best"] is None:
         return f"{size}, no C-NOT error measured"
     kind = "upper estimate of the mean C-NOT error" if default["estimate"] == "upper" else "mean C-NOT error"
@@ -89,7 +93,7 @@ def _spread(count: dict[str, float | None]) -> str:
     low, high, level = count["low"], count["high"], count["level"]
     if low == high or low is None or high is None or level is None:
         return ""
-    return f" ({100 * level:g} %: {low:.0f} to {high:.0f})"
+    return f" ({100 * level:g} %: {low:,.0f} to {high:,.0f})"
 
 
 def _is_upper(summary: dict[str, Any]) -> bool:
@@ -232,8 +236,8 @@ def frontier_table(frontier: dict[str, Any], sizes: Iterable[int]) -> Renderable
         interval = {name: error[name][i] for name in ("low", "best", "high")}
         gap = "0" if best - bound <= 1e-9 * abs(best) else f"{100 * (best - bound) / bound:.2g} %" if bound > 0 else "-"
         estimate = number(interval["best"]) if interval["low"] == interval["high"] else span(interval)
-        table.add_row(f"{k} qubits", estimate, number(best), number(bound), gap)
-    lines = [Text(f"{k} qubits: {_ranges(frontier['registers'][str(k)])}") for k in shown if str(k) in frontier.get("registers", {})]
+        table.add_row(f"{k:,} qubits", estimate, number(best), number(bound), gap)
+    lines = [Text(f"{k:,} qubits: {_ranges(frontier['registers'][str(k)])}") for k in shown if str(k) in frontier.get("registers", {})]
     return Group(table, *lines)
 
 
@@ -243,6 +247,8 @@ def _ranges(qubits: Sequence[int]) -> str:
     Example:
         >>> _ranges([0, 1, 2, 3, 7, 9, 10])
         '0-3, 7, 9, 10'
+        >>> _ranges(range(0, 1000, 3))[-28:]
+        '177 and 274 more, see --json'
     """
     runs: list[list[int]] = []
     for q in qubits:
@@ -250,7 +256,9 @@ def _ranges(qubits: Sequence[int]) -> str:
             runs[-1].append(q)
         else:
             runs.append([q])
-    return ", ".join(f"{r[0]}-{r[-1]}" if len(r) > 2 else ", ".join(map(str, r)) for r in runs)
+    shown = ", ".join(f"{r[0]}-{r[-1]}" if len(r) > 2 else ", ".join(map(str, r)) for r in runs[:_RUNS])
+    more = sum(map(len, runs[_RUNS:]))
+    return shown + (f" and {more:,} more, see --json" if more else "")
 
 
 def what_if_table(what_ifs: Sequence[dict[str, Any]]) -> RenderableType:
@@ -305,11 +313,11 @@ def _device_table(s: dict[str, Any]) -> Table:
     counted = [e for e in s["edges"] if e["cnot_error"]["best"] is not None]
     failed = [e for e in s["edges"] if e["status"] in REJECTED]
     gate = {"": "no two-qubit gate", UNSTATED_GATE: "native gate unstated"}.get(device["two_qubit_gate"], device["two_qubit_gate"])
-    table.add_row("qubits, pairs", f"{device['n_qubits']}, {device['n_edges']} ({gate})")
+    table.add_row("qubits and pairs", f"{device['n_qubits']:,} and {device['n_edges']:,} ({gate})")
     table.add_row("working qubits", span(s["working_qubits"], _count))
     connected = s["connected_working_qubits"]
     table.add_row("connected", _count(connected["best"]) + _stated(s) if _stated(s) else span(connected, _count))
-    table.add_row("pairs measured", f"{len(counted)}" + (f", {len(failed)} could not be fitted" if failed else ""))
+    table.add_row("pairs measured", f"{len(counted):,}" + (f", {len(failed):,} could not be fitted" if failed else ""))
     table.add_row(f"C-NOT error, mean ({level})", span(error["mean"]))
     if error["true_mean"] is not None:
         table.add_row("  true mean (simulator)", number(error["true_mean"]))
@@ -318,6 +326,10 @@ def _device_table(s: dict[str, Any]) -> Table:
     elif error["mean"]["best"] is not None:
         table.add_row("  upper estimate", "all error of a two-qubit Clifford charged to its 1.5 C-NOTs")
     table.add_row("  median", span(error["median"]))
+    if len(counted) >= _MANY:
+        values = sorted(e["cnot_error"]["best"] for e in counted)
+        cut = len(values) // 20
+        table.add_row("  nine in ten pairs", f"{number(values[cut])} to {number(values[-1 - cut])}")
     table.add_row("  best pair (picked)", span(error["best"]))
     table.add_row("  worst pair (picked)", span(error["worst"]))
     for key, label in (("one_qubit_error", "one-qubit error, median"), ("readout_error", "readout error, median")):
@@ -331,7 +343,7 @@ def _device_table(s: dict[str, Any]) -> Table:
         spent = f"about {qpu:,.0f} s on hardware" if actual is None else f"{actual:,.1f} s of device time charged, {qpu:,.1f} s estimated"
         table.add_row("cost", f"{cost['circuits']:,} circuits, {cost['executions']:,} executions, {spent}")
     if s.get("missing_circuits"):
-        table.add_row("missing circuits", f"{len(s['missing_circuits'])}: {_some(s['missing_circuits'], 3)}")
+        table.add_row("missing circuits", f"{len(s['missing_circuits']):,}: {_some(s['missing_circuits'], 3)}")
     table.add_row("wall time of the stages", f"{sum(cost['wall_seconds'].values()):.1f} s")
     return table
 
@@ -341,7 +353,7 @@ def _unchecked(s: dict[str, Any]) -> str:
     measured = [q for q in s["qubits"] if q["status"] not in ("absent", "faulty")]
     words = {"readout_error": "readout error", "one_qubit_error": "one-qubit error"}
     lacking = {words[name]: qubits for name, qubits in s["not_measured"].items() if qubits}
-    parts = [what if len(qubits) == len(measured) else f"{what} of {len(qubits)} qubits" for what, qubits in lacking.items()]
+    parts = [what if len(qubits) == len(measured) else f"{what} of {len(qubits):,} qubits" for what, qubits in lacking.items()]
     return f"{' and '.join(parts)}; not held against any qubit" if parts else ""
 
 
@@ -374,7 +386,7 @@ def _some(names: list[str], shown: int = 4) -> str:
         ('0-1, 1-2', '0-1, 1-2 and 1 more')
     """
     more = len(names) - shown
-    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(names[:shown]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _status(item: dict[str, Any]) -> str:
@@ -388,15 +400,30 @@ def _troubles(s: dict[str, Any], rows: int) -> Table | None:
     qubits = [(f"qubit {q['qubit']}", _status(q)) for q in s["qubits"] if q["works"] < 0.5]
     if not qubits + pairs:
         return None
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, list[tuple[str, str]]] = {}
     for name, why in qubits + pairs:
-        groups.setdefault(why, []).append(name)
+        groups.setdefault(_MEASURED.sub(r"\1 \3", why), []).append((name, why))
+    ranked = sorted(groups.values(), key=len, reverse=True)
     table = _table("not counted", "why")
-    for why, names in list(groups.items())[:rows]:
-        table.add_row(_some(names, _NAMED), why)
-    if len(groups) > rows:
-        table.add_row(f"and {sum(map(len, list(groups.values())[rows:]))} more", "see summary.json")
+    for same in ranked[:rows]:
+        table.add_row(_some([name for name, _ in same], _NAMED), _shared([why for _, why in same]))
+    if len(ranked) > rows:
+        table.add_row(f"and {sum(map(len, ranked[rows:])):,} more", "see summary.json")
     return table
+
+
+def _shared(reasons: Sequence[str]) -> str:
+    """One reason for all: where they differ in the error that was found, the least and the largest.
+
+    Example:
+        >>> _shared(["readout error 0.3 above the criterion 0.2", "readout error 0.25 above the criterion 0.2"])
+        'readout error 0.25 to 0.3 above the criterion 0.2'
+    """
+    found = {m[2] for m in map(_MEASURED.search, reasons) if m}
+    if len(found) < 2:
+        return reasons[0]
+    low, high = min(found, key=float), max(found, key=float)
+    return _MEASURED.sub(rf"\1 {low} to {high} \3", reasons[0])
 
 
 def disagreement_lines(disagreements: Sequence[dict[str, Any]], default: dict[str, str]) -> list[Text]:
