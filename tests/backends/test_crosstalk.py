@@ -7,11 +7,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qthreshold.backends import crosstalk
-from qthreshold.backends.crosstalk import MOST_QUBITS, check_clusters, cluster_chances, cluster_task, clusters, couplings_to_cut, simulate_cluster
+from qthreshold.backends.aer import AerBackend, cluster_circuits, simulate
+from qthreshold.backends.crosstalk import (
+    MOST_QUBITS,
+    check_clusters,
+    cluster_chances,
+    cluster_task,
+    cluster_units,
+    clusters,
+    couplings_to_cut,
+    simulate_cluster,
+)
+from qthreshold.backends.exact import ExactBackend
 from qthreshold.backends.noise import build_noise
+from qthreshold.counts import unpack_bits
+from qthreshold.decays import make_decays
 from qthreshold.errors import InputError
+from qthreshold.fits import make_fits
 from qthreshold.plan import TWO_QUBIT
+from qthreshold.pool import Pool
 from qthreshold.ticket import layer_tickets
+from qthreshold.workflow import make_run
+from reference.aer_runs import probabilities
 from reference.crosstalk import outcome_chances
 from reference.devices import device_of, line_device, small_plan, small_recipe
 
@@ -41,7 +58,7 @@ def cluster_tasks(plan, device, noise, zz):
     """Every ticket, cluster, its units and its task."""
     for ticket in pair_tickets(plan):
         for group in clusters(plan, ticket, device, zz):
-            yield ticket, group, *cluster_task(plan, ticket, device, noise, zz, group)
+            yield ticket, group, cluster_units(plan, ticket, group), cluster_task(plan, ticket, device, noise, zz, group)
 
 
 @settings(max_examples=12)
@@ -72,7 +89,7 @@ def test_three_pairs_with_couplings_around_equal_their_gate_by_gate_density_matr
     assert tickets
     for ticket in tickets:
         (group,) = clusters(plan, ticket, device, zz)
-        units, task = cluster_task(plan, ticket, device, noise, zz, group)
+        units, task = cluster_units(plan, ticket, group), cluster_task(plan, ticket, device, noise, zz, group)
         assert len(task.zz) == 5
         chances = cluster_chances(task)
         for c in (0, 1, 2, -1):
@@ -86,11 +103,11 @@ def test_without_an_angle_every_pair_is_on_its_own(qubits):
     plan = small_plan(device, recipe_of(lengths=[1, 4]))
     ticket = pair_tickets(plan)[0]
     targets = np.arange(0, qubits - 1, 2)
-    together = cluster_chances(cluster_task(plan, ticket, device, noise, np.zeros(qubits - 1), targets)[1])
+    together = cluster_chances(cluster_task(plan, ticket, device, noise, np.zeros(qubits - 1), targets))
     assert clusters(plan, ticket, device, np.zeros(qubits - 1))[0].tolist() == [0]
     apart = np.ones((len(together), 1))
     for target in targets[::-1]:
-        mine = cluster_chances(cluster_task(plan, ticket, device, noise, np.zeros(qubits - 1), np.array([target]))[1])
+        mine = cluster_chances(cluster_task(plan, ticket, device, noise, np.zeros(qubits - 1), np.array([target])))
         apart = (apart[:, :, None] * mine[:, None, :]).reshape(len(mine), -1)
     np.testing.assert_allclose(together, apart, rtol=0, atol=1e-12)
 
@@ -99,7 +116,7 @@ def test_circuits_do_not_depend_on_those_beside_them(monkeypatch):
     device, zz = line_device("ecr", 6), np.full(5, 0.3)
     noise = noise_for(device, np.random.default_rng(2))
     plan = small_plan(device, recipe_of(lengths=[0, 1, 5, 9]))
-    _, task = cluster_task(plan, pair_tickets(plan)[0], device, noise, zz, np.array([0, 2, 4]))
+    task = cluster_task(plan, pair_tickets(plan)[0], device, noise, zz, np.array([0, 2, 4]))
     whole = cluster_chances(task)
     for name, value in (("_STATES", 16**3), ("_PIECES", 100)):
         with monkeypatch.context() as changed:
@@ -112,7 +129,7 @@ def test_outcomes_are_drawn_together_and_follow_from_the_task_alone():
     noise = noise_for(device, np.random.default_rng(3), 0, 0)
     plan = small_plan(device, recipe_of(lengths=[1, 2], shots=20_000))
     ticket = pair_tickets(plan)[0]
-    units, task = cluster_task(plan, ticket, device, noise, zz, np.array([0, 2]))
+    units, task = cluster_units(plan, ticket, np.array([0, 2])), cluster_task(plan, ticket, device, noise, zz, np.array([0, 2]))
     seen = simulate_cluster(task)
     assert seen.dtype == np.int64
     assert seen.shape == (*units.shape, 4)
@@ -122,7 +139,7 @@ def test_outcomes_are_drawn_together_and_follow_from_the_task_alone():
     for mine, marginal in zip(seen, (chance.sum(axis=1), chance.sum(axis=2)), strict=True):
         assert (np.abs(mine - 20_000 * marginal) < 5.5 * np.sqrt(20_000 * marginal + 1)).all()
     assert np.abs(chance - chance.sum(axis=1)[:, None] * chance.sum(axis=2)[:, :, None]).max() > 0.01  # which independent pairs could not give
-    others = [simulate_cluster(cluster_task(p, t, device, noise, zz, np.array([0, 2]))[1]) for p, t in
+    others = [simulate_cluster(cluster_task(p, t, device, noise, zz, np.array([0, 2]))) for p, t in
               ((plan, ticket.replace(number=9)), (small_plan(device, recipe_of(lengths=[1, 2], shots=20_000), 7), ticket))]  # fmt: skip
     assert all((seen != other).any() for other in others)
 
@@ -239,3 +256,122 @@ def test_targets_that_some_circuits_lack_are_no_cluster():
     plan = small_plan(device, recipe_of())
     with pytest.raises(ValueError, match=r"targets \[0, 1\] are not in every circuit of ticket"):
         cluster_task(plan, pair_tickets(plan)[0], device, noise_for(device, np.random.default_rng(1)), np.zeros(5), np.array([0, 1]))
+
+
+CHAIN = """
+schema = "qthreshold/profile/1"
+name = "chain"
+[topology]
+kind = "line"
+qubits = {qubits}
+[qubits]
+pulse_error = 2e-4
+p1_given_0 = 0.01
+p0_given_1 = 0.02
+[pairs]
+gate = "{gate}"
+order = "drawn"
+error = {{ median = 3e-3, spread = 0.3 }}
+coherent = {{ ZX = 0.05 }}
+[crosstalk]
+zz = {zz}
+"""
+
+
+def chain(folder, kind=AerBackend, pool=None, qubits=4, gate="cz", zz=0.3):
+    path = folder / f"{gate}-{qubits}-{zz}.toml"
+    path.write_text(CHAIN.format(qubits=qubits, gate=gate, zz=zz))
+    return kind(str(path), pool)
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("two_qubit", [{}, {"protocol": "plain", "gate": "native"}])
+def test_probabilities_are_those_of_aer(gate, two_qubit, tmp_path):
+    backend = chain(tmp_path, qubits=6, gate=gate)
+    plan = small_plan(backend.device, recipe_of(lengths=[0, 1, 7], **two_qubit))
+    for _, group, _, task in cluster_tasks(plan, backend.device, backend.noise, backend.crosstalk):
+        if len(group) > 1:
+            np.testing.assert_allclose(probabilities(cluster_circuits(task, measured=False)), cluster_chances(task), rtol=0, atol=1e-10)
+
+
+def test_aer_joins_the_outcomes_of_clusters_to_full_width(tmp_path):
+    backend = chain(tmp_path, qubits=5, zz=1.5)
+    plan = small_plan(backend.device, recipe_of(lengths=[0, 2], shots=3000))
+    seen = []
+    for ticket in layer_tickets(plan, backend.spec):
+        counts = backend.collect(plan, ticket, seen.append)
+        np.testing.assert_array_equal(np.bincount(counts.circuit, counts.count)[ticket.circuits], plan.circuit_shots[ticket.circuits])
+        if plan.circuit_experiment[ticket.circuits[0]] != TWO_QUBIT:
+            continue
+        (group,) = clusters(plan, ticket, backend.device, backend.crosstalk)
+        task = cluster_task(plan, ticket, backend.device, backend.noise, backend.crosstalk, group)
+        bits = unpack_bits(counts.bits, 5).astype(int)
+        qubits = backend.device.direction[group].ravel()
+        outcome = sum(bits[:, q] << i for i, q in enumerate(qubits.tolist()))
+        for c, row, chance in zip(ticket.circuits, simulate(task), cluster_chances(task), strict=True):
+            here = counts.circuit == c
+            np.testing.assert_array_equal(np.bincount(outcome[here], counts.count[here], minlength=16), row)
+            assert (np.abs(row - 3000 * chance) < 5.5 * np.sqrt(3000 * chance + 1)).all()
+        assert backend.collect(plan, ticket, lambda n: None).id == counts.id
+        assert backend.collect(plan, ticket.replace(number=9), lambda n: None).id != counts.id
+    assert sum(seen) == len(plan.unit_circuit)
+
+
+@pytest.mark.parametrize("kind", [AerBackend, ExactBackend])
+def test_pairs_that_run_alone_give_the_counts_that_they_gave_without_crosstalk(kind, tmp_path):
+    without, with_ = (chain(tmp_path, kind, qubits=6, zz=zz) for zz in (0, 0.5))
+    for spacing in (0, 1):
+        plan = small_plan(without.device, recipe_of(spacing=spacing))
+        ids = [[b.collect(plan, t, lambda n: None).id for t in layer_tickets(plan, "test")] for b in (without, with_)]
+        two = [bool(plan.circuit_experiment[t.circuits[0]] == TWO_QUBIT) for t in layer_tickets(plan, "test")]
+        assert [a != b for a, b in zip(*ids, strict=True)] == [spacing == 0 and pairs for pairs in two]
+    assert without.truth("cnot").id == with_.truth("cnot").id
+    assert without.state != with_.state
+
+
+def test_results_do_not_depend_on_the_number_of_workers(tmp_path):
+    with Pool(2) as pool:
+        backends = [chain(tmp_path, ExactBackend, p, qubits=8, zz=0.2) for p in (None, pool)]
+        zz = backends[0].crosstalk.copy()
+        zz[3] = 0  # two clusters in one layer, of three pairs and a single pair in the other
+        plan = small_plan(backends[0].device, recipe_of())
+        next(iter(pool.run(abs, [1, -1])))  # processes are there, so that they are used
+        for backend in backends:
+            backend._simulated.crosstalk = backend.crosstalk = zz
+        for ticket in pair_tickets(plan):
+            seen = []
+            one, two = (b.collect(plan, ticket, seen.append) for b in backends)
+            assert one.id == two.id
+            np.testing.assert_array_equal(one.outcomes.sum(axis=1), plan.circuit_shots[plan.unit_circuit[one.units]])
+            assert sum(seen) == 2 * len(one.units)
+
+
+@pytest.mark.parametrize("kind", [AerBackend, ExactBackend])
+def test_a_plan_with_too_large_clusters_makes_no_run(kind, tmp_path):
+    backend = chain(tmp_path, kind, qubits=10)
+    with pytest.raises(InputError, match="joins 5 pairs"):
+        make_run(tmp_path / "run", backend=backend, recipe=recipe_of(), seed=1)
+    assert not (tmp_path / "run").exists()
+    make_run(tmp_path / "apart", backend=backend, recipe=recipe_of(spacing=1), seed=1)
+
+
+def test_simultaneous_runs_find_the_planted_crosstalk_and_isolated_ones_do_not(tmp_path):
+    zz = 0.25
+    backend = chain(tmp_path, ExactBackend, qubits=6, zz=zz)
+    found = []
+    for spacing in (1, 0):
+        plan = small_plan(backend.device, recipe_of(lengths=[1, 8, 30], sequences=40, shots=400, spacing=spacing), 4)
+        tallies = [backend.collect(plan, t, lambda n: None) for t in layer_tickets(plan, "test")]
+        fits = make_fits(make_decays(plan, backend.device, tallies), 0.95)
+        assert set(fits.edge_status) == {"ok"}
+        found.append((plan.context, fits.cnot[:, 0], fits.cnot_error))
+    (apart, alone, spread), (together, disturbed, wider) = found
+    assert (apart, together) == ("isolated", "simultaneous")
+    true = backend.truth("cnot").cnot_error
+    assert (np.abs(alone - true) < 4 * spread).all()
+    # a partner in a random state makes the angle a dephasing of probability sin^2(zz / 2), at every coupling to a pair that runs
+    partners = np.array([1, 1, 2, 1, 1])
+    more = 4 / 5 * np.sin(zz / 2) ** 2 * partners
+    assert (disturbed - true > 5 * wider).all()
+    np.testing.assert_allclose(disturbed - true, more, rtol=0.5)
+    np.testing.assert_allclose((disturbed - true).sum(), more.sum(), rtol=0.2)

@@ -29,7 +29,7 @@ def is_connected(device):
 
 
 def test_profiles_are_shipped():
-    assert {"heron-133", "eagle-127", "tiny-5"} <= set(names_in("backends"))
+    assert {"heron-133", "eagle-127", "tiny-5", "crosstalk-12"} <= set(names_in("backends"))
 
 
 @pytest.mark.parametrize("name", names_in("backends"))

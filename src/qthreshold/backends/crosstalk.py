@@ -34,8 +34,8 @@ from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, seed_rng
 from qthreshold.ticket import Ticket
 
 __all__ = [
-    "MOST_QUBITS", "ClusterSlots", "ClusterTask", "check_clusters", "cluster_chances", "cluster_task", "clusters", "couplings_to_cut",
-    "simulate_cluster",
+    "MOST_QUBITS", "ClusterSlots", "ClusterTask", "check_clusters", "cluster_chances", "cluster_task", "cluster_units", "clusters",
+    "couplings_to_cut", "simulate_cluster",
 ]  # fmt: skip
 
 Real = npt.NDArray[np.float64]
@@ -223,7 +223,20 @@ class ClusterTask:
     final: npt.NDArray[np.uint16]
 
 
-def cluster_task(plan: Plan, ticket: Ticket, device: Device, noise: Noise, crosstalk: Real, targets: Ints) -> tuple[Ints, ClusterTask]:
+def cluster_units(plan: Plan, ticket: Ticket, targets: Ints) -> Ints:
+    """Units of a cluster in a ticket, by target and circuit, ``(P, J)``.
+
+    Raises:
+        ValueError: Some circuits lack some of the targets.
+    """
+    units = ticket.units(plan)
+    mine = [units[plan.unit_target[units] == target] for target in targets.tolist()]
+    if any(plan.unit_circuit[u].tolist() != ticket.circuits.tolist() for u in mine):
+        raise ValueError(f"targets {targets.tolist()} are not in every circuit of ticket {ticket.number}")
+    return np.stack(mine)
+
+
+def cluster_task(plan: Plan, ticket: Ticket, device: Device, noise: Noise, crosstalk: Real, targets: Ints) -> ClusterTask:
     """The work of one cluster in a ticket.
 
     Args:
@@ -234,34 +247,28 @@ def cluster_task(plan: Plan, ticket: Ticket, device: Device, noise: Noise, cross
         crosstalk: Angle of each coupling, radians, ``(E,)``.
         targets: The cluster, as :func:`clusters` gives it.
 
-    Returns:
-        Its units by target and circuit, ``(P, J)``, and the task.
-
     Raises:
         ValueError: Some circuits lack some of the targets.
     """
-    units = ticket.units(plan)
-    mine = [units[plan.unit_target[units] == target] for target in targets.tolist()]
-    if any(plan.unit_circuit[u].tolist() != ticket.circuits.tolist() for u in mine):
-        raise ValueError(f"targets {targets.tolist()} are not in every circuit of ticket {ticket.number}")
+    mine = cluster_units(plan, ticket, targets)
     steps = [plan.sequences(u) for u in mine]
     qubits = device.direction[targets]
     edges, _ = _joins(device, crosstalk, targets)
     position = np.full(device.n_qubits, -1)
     position[qubits.ravel()] = np.arange(qubits.size)
-    return np.stack(mine), ClusterTask(
+    return ClusterTask(
         seed=plan.seed, experiment=int(plan.circuit_experiment[ticket.circuits[0]]), ticket=ticket.number, targets=targets,
         gates=tuple(device.gate[t] for t in targets), opcodes=native.opcode_ptms(noise.sx[qubits], noise.x[qubits]),
         native=np.stack([native_ptm(device, noise, t) for t in targets.tolist()]),
         flips=np.stack([noise.p1_given_0[qubits.ravel()], noise.p0_given_1[qubits.ravel()]]),
         joined=position[device.edges[edges]], zz=crosstalk[edges], block=plan.block, padded=plan.padded,
         length=plan.circuit_length[ticket.circuits], arm=plan.circuit_arm[ticket.circuits], shots=plan.circuit_shots[ticket.circuits],
-        elements=np.stack([e for e, _ in steps]), paddings=np.stack([p for _, p in steps]), final=np.stack([plan.unit_final[u] for u in mine]),
+        elements=np.stack([e for e, _ in steps]), paddings=np.stack([p for _, p in steps]), final=plan.unit_final[mine],
     )  # fmt: skip
 
 
 def simulate_cluster(task: ClusterTask) -> Ints:
-    """Outcomes of every unit of a cluster, ``(P, J, 4)``: the shots of a circuit are drawn for all targets at once."""
+    """Outcomes of every unit of a cluster, as in :func:`cluster_units`, ``(P, J, 4)``: a circuit's shots are drawn for all targets at once."""
     rng = seed_rng(task.seed, 2, task.experiment, int(task.targets[0]), task.ticket, 0)
     together = rng.multinomial(task.shots, cluster_chances(task))
     count = len(task.targets)

@@ -5,7 +5,7 @@ thousand Cliffords and devices of ten thousand qubits are a matter of seconds to
 density matrices give for the same circuits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self, overload
@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from qthreshold.backends.base import Progress
+from qthreshold.backends.crosstalk import ClusterTask, check_clusters, cluster_task, cluster_units, clusters, simulate_cluster
 from qthreshold.backends.evolve import PairColumns, PairSteps, PairTables, QubitColumns, QubitTables, outcome_chances
 from qthreshold.backends.noise import Noise, Truth, native_ptms, true_errors
 from qthreshold.backends.outcomes import rows_by_target
-from qthreshold.backends.profiles import build, load_profile
+from qthreshold.backends.profiles import SimulatedDevice, build, load_profile
 from qthreshold.datafiles import resolved
 from qthreshold.device import Device
 from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, seed_rng
@@ -187,14 +188,16 @@ class Chunks(Sequence[ExactTask]):
         noise: The channels.
         units: How many units a task may have, as far as whole targets allow.
         room: Sequences, and steps of all of them, that a task works on at once.
+        without: Targets that are left out.
 
     Raises:
         ValueError: The plan holds its steps itself.
     """
 
     def __init__(
-        self, plan: Plan, ticket: Ticket, device: Device, noise: Noise, units: int = _UNITS, room: tuple[int, int] = (_COLUMNS, _STEPS)
-    ) -> None:
+        self, plan: Plan, ticket: Ticket, device: Device, noise: Noise, units: int = _UNITS, room: tuple[int, int] = (_COLUMNS, _STEPS),
+        without: Container[int] = (),
+    ) -> None:  # fmt: skip
         if plan.steps != DRAWN:
             raise ValueError(f"steps that are {plan.steps} cannot be simulated exactly, only those drawn from the plan's stream")
         self._plan, self._ticket, self._device, self._noise, self._room = plan, ticket, device, noise, room
@@ -202,7 +205,8 @@ class Chunks(Sequence[ExactTask]):
         self._two = bool(plan.circuit_experiment[ticket.circuits[0]] == TWO_QUBIT)
         groups: dict[str, list[tuple[int, Ints]]] = {}
         for target, rows in rows_by_target(plan, self.units):
-            groups.setdefault(device.gate[target] if self._two else "", []).append((target, rows))
+            if target not in without:
+                groups.setdefault(device.gate[target] if self._two else "", []).append((target, rows))
         self._parts: list[tuple[str, list[tuple[int, Ints]]]] = []
         for gate, members in groups.items():
             total = sum(len(rows) for _, rows in members)
@@ -239,6 +243,26 @@ class Chunks(Sequence[ExactTask]):
         )  # fmt: skip
 
 
+class ClusterTasks(Sequence[ClusterTask]):
+    """The tasks of clusters, made when they are asked for."""
+
+    def __init__(self, plan: Plan, ticket: Ticket, simulated: SimulatedDevice, groups: list[Ints]) -> None:
+        self._plan, self._ticket, self._simulated, self._groups = plan, ticket, simulated, groups
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    @overload
+    def __getitem__(self, i: int) -> ClusterTask: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[ClusterTask]: ...
+    def __getitem__(self, i: int | slice) -> ClusterTask | Sequence[ClusterTask]:
+        if isinstance(i, slice):
+            return [self[j] for j in range(*i.indices(len(self)))]
+        of = self._simulated
+        return cluster_task(self._plan, self._ticket, of.device, of.noise, of.crosstalk, self._groups[i])
+
+
 class ExactBackend:
     """A profile's device, computed.
 
@@ -252,10 +276,11 @@ class ExactBackend:
 
     def __init__(self, profile: str, pool: Pool | None = None) -> None:
         self.spec = f"exact:{resolved(profile)}"
-        simulated = build(load_profile(profile))
+        self._simulated = simulated = build(load_profile(profile))
         self.device: Device = simulated.device
         self.noise: Noise = simulated.noise
-        self.state = self.noise.id
+        self.crosstalk: Real = simulated.crosstalk
+        self.state = simulated.state
         self._pool = pool or Pool(1)
 
     def __enter__(self) -> Self:
@@ -268,23 +293,43 @@ class ExactBackend:
         """True errors from the profile's channels."""
         return true_errors(self.device, self.noise, block)
 
+    def check(self, plan: Plan) -> None:
+        """Look at a plan before anything is run.
+
+        Raises:
+            InputError: Crosstalk joins more pairs than can be simulated together.
+        """
+        check_clusters(plan, self.device, self.crosstalk)
+
     def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Tallies:
         """Compute the ticket's circuits and draw their outcomes.
 
         Raises:
+            InputError: Crosstalk joins more pairs than can be simulated together.
             BackendError: Workers fail.
         """
+        together = [g for g in clusters(plan, ticket, self.device, self.crosstalk) if len(g) > 1]
+        joined = {t for g in together for t in g.tolist()}
         share = min(1.0, self._pool.task_memory / _TASK_MEMORY)
         room = max(32, round(share * _COLUMNS)), max(1000, round(share * _STEPS))
         small = _seconds(plan) < _SMALL
-        chunks = Chunks(plan, ticket, self.device, self.noise, max(1, round((_UNITS if small else _UNITS / 4) * share)), room)
+        chunks = Chunks(plan, ticket, self.device, self.noise, max(1, round((_UNITS if small else _UNITS / 4) * share)), room, joined)
         outcomes = np.zeros((len(chunks.units), 4), dtype=np.int64)
-        if not small:
+        if not small and len(chunks):
             self._pool.announce(len(chunks), share * _TASK_MEMORY)
         for i, result in self._pool.run(simulate, chunks, small=small):
             outcomes[chunks.places(i)] = result
             progress(len(result))
+        tasks, small = ClusterTasks(plan, ticket, self._simulated, together), _seconds_together(plan, ticket, together) < _SMALL
+        for i, result in self._pool.run(simulate_cluster, tasks, small=small):
+            outcomes[np.searchsorted(chunks.units, cluster_units(plan, ticket, together[i]))] = result
+            progress(result.shape[0] * result.shape[1])
         return Tallies(plan_id=plan.id, units=chunks.units, outcomes=outcomes)
+
+
+def _seconds_together(plan: Plan, ticket: Ticket, groups: list[Ints]) -> float:
+    """About how long a ticket's clusters take one process."""
+    return 2.5 * float(plan.circuit_length[ticket.circuits].sum()) * sum(3e-5 + 2e-8 * 16 ** len(g) for g in groups)
 
 
 def _seconds(plan: Plan) -> float:
