@@ -337,7 +337,7 @@ def test_results_do_not_depend_on_the_number_of_workers(tmp_path):
         plan = small_plan(backends[0].device, recipe_of())
         next(iter(pool.run(abs, [1, -1])))  # processes are there, so that they are used
         for backend in backends:
-            backend._simulated.crosstalk = backend.crosstalk = zz
+            backend.simulated.crosstalk = backend.crosstalk = zz
         for ticket in pair_tickets(plan):
             seen = []
             one, two = (b.collect(plan, ticket, seen.append) for b in backends)

@@ -9,7 +9,7 @@ into one superoperator instruction before Aer sees them, readout errors included
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self, overload
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,11 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, QuantumError, ReadoutError
 
 from qthreshold.backends.base import Progress
-from qthreshold.backends.crosstalk import ClusterSlots, ClusterTask, check_clusters, cluster_task, clusters
-from qthreshold.backends.noise import Noise, Truth, native_ptm, pair_channels, qubit_channels, true_errors
+from qthreshold.backends.crosstalk import ClusterSlots, ClusterTask, cluster_task, clusters
+from qthreshold.backends.noise import Noise, native_ptm, pair_channels, qubit_channels
 from qthreshold.backends.outcomes import join_outcomes, target_rng
-from qthreshold.backends.profiles import SimulatedDevice, build, load_profile
+from qthreshold.backends.profiles import build, load_profile
+from qthreshold.backends.simulated import SimulatedBackend
 from qthreshold.circuits import native
 from qthreshold.counts import Counts
 from qthreshold.datafiles import resolved
@@ -63,40 +64,8 @@ class Task:
     seeds: npt.NDArray[np.int64]  # one for each number of shots
 
 
-class Simulation:
-    """A simulated device on qiskit-aer.
-
-    Args:
-        spec: What the backend is called.
-        simulated: The device and its noise.
-        pool: Who simulates; by default this process. Results do not depend on it. It is the caller's to close.
-    """
-
-    def __init__(self, spec: str, simulated: SimulatedDevice, pool: Pool | None = None) -> None:
-        self.spec = spec
-        self.device: Device = simulated.device
-        self.noise: Noise = simulated.noise
-        self.crosstalk: Real = simulated.crosstalk
-        self.state = simulated.state
-        self._pool = pool or Pool(1)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
-
-    def truth(self, block: str) -> Truth:
-        """True errors from the device's channels."""
-        return true_errors(self.device, self.noise, block)
-
-    def check(self, plan: Plan) -> None:
-        """Look at a plan before anything is run.
-
-        Raises:
-            InputError: Crosstalk joins more pairs than can be simulated together.
-        """
-        check_clusters(plan, self.device, self.crosstalk)
+class Simulation(SimulatedBackend):
+    """A simulated device on qiskit-aer."""
 
     def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Counts:
         """Simulate the ticket's circuits.

@@ -8,17 +8,18 @@ density matrices give for the same circuits.
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self, overload
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
 from qthreshold.backends.base import Progress
-from qthreshold.backends.crosstalk import ClusterTask, check_clusters, cluster_task, cluster_units, clusters, simulate_cluster
+from qthreshold.backends.crosstalk import ClusterTask, cluster_task, cluster_units, clusters, simulate_cluster
 from qthreshold.backends.evolve import PairColumns, PairSteps, PairTables, QubitColumns, QubitTables, outcome_chances
-from qthreshold.backends.noise import Noise, Truth, native_ptms, true_errors
+from qthreshold.backends.noise import Noise, native_ptms
 from qthreshold.backends.outcomes import rows_by_target
 from qthreshold.backends.profiles import SimulatedDevice, build, load_profile
+from qthreshold.backends.simulated import SimulatedBackend
 from qthreshold.datafiles import resolved
 from qthreshold.device import Device
 from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, seed_rng
@@ -27,17 +28,19 @@ from qthreshold.steps import DRAWN, draw_words, elements_of, paddings_of
 from qthreshold.tallies import Tallies
 from qthreshold.ticket import Ticket
 
-__all__ = ["Chunks", "ExactBackend", "ExactTask", "chances", "simulate"]
+__all__ = ["TASK_MEMORY", "Chunks", "ExactBackend", "ExactTask", "chances", "simulate", "sizes"]
 
 Real = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _COLUMNS = 1024  # sequences that go through their steps together: states and channels of that many stay in the cache
 _STEPS = 256_000  # steps that are taken apart at a time, over all columns
-_TARGETS = 48  # whose tables are held at a time: half a megabyte for a pair
+_TARGETS = 48  # whose tables are held at a time: half a megabyte for a pair, twice that while they are made
 _UNITS = 20_000  # of a task
-_TASK_MEMORY = 128 * 2**20  # what a task of that many sequences, steps and units needs
 _SMALL = 3.0  # seconds of work below which starting processes is not worth while
+
+TASK_MEMORY = 128 * 2**20
+"""Bytes that a task of so many units, sequences and steps needs at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,8 @@ def chances(task: ExactTask) -> Real:
 def _batches(task: ExactTask) -> Iterator[slice]:
     """Targets in groups whose sequences of the busiest length are about as many as go through together."""
     busiest = np.bincount(task.length_row + (int(task.length_row.max(initial=0)) + 1) * task.arm).max(initial=1)
-    batches = min(max(1, round(busiest / task.columns), -(-len(task.targets) // _TARGETS)), len(task.targets))
+    most = max(4, _TARGETS * task.columns // _COLUMNS)
+    batches = min(max(1, round(busiest / task.columns), -(-len(task.targets) // most)), len(task.targets))
     for first, last in pairwise(np.linspace(0, len(task.targets), batches + 1).round().astype(int).tolist()):
         yield slice(first, last)
 
@@ -247,7 +251,7 @@ class ClusterTasks(Sequence[ClusterTask]):
     """The tasks of clusters, made when they are asked for."""
 
     def __init__(self, plan: Plan, ticket: Ticket, simulated: SimulatedDevice, groups: list[Ints]) -> None:
-        self._plan, self._ticket, self._simulated, self._groups = plan, ticket, simulated, groups
+        self._plan, self._ticket, self.simulated, self._groups = plan, ticket, simulated, groups
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -259,11 +263,11 @@ class ClusterTasks(Sequence[ClusterTask]):
     def __getitem__(self, i: int | slice) -> ClusterTask | Sequence[ClusterTask]:
         if isinstance(i, slice):
             return [self[j] for j in range(*i.indices(len(self)))]
-        of = self._simulated
+        of = self.simulated
         return cluster_task(self._plan, self._ticket, of.device, of.noise, of.crosstalk, self._groups[i])
 
 
-class ExactBackend:
+class ExactBackend(SimulatedBackend):
     """A profile's device, computed.
 
     Args:
@@ -275,31 +279,7 @@ class ExactBackend:
     """
 
     def __init__(self, profile: str, pool: Pool | None = None) -> None:
-        self.spec = f"exact:{resolved(profile)}"
-        self._simulated = simulated = build(load_profile(profile))
-        self.device: Device = simulated.device
-        self.noise: Noise = simulated.noise
-        self.crosstalk: Real = simulated.crosstalk
-        self.state = simulated.state
-        self._pool = pool or Pool(1)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
-
-    def truth(self, block: str) -> Truth:
-        """True errors from the profile's channels."""
-        return true_errors(self.device, self.noise, block)
-
-    def check(self, plan: Plan) -> None:
-        """Look at a plan before anything is run.
-
-        Raises:
-            InputError: Crosstalk joins more pairs than can be simulated together.
-        """
-        check_clusters(plan, self.device, self.crosstalk)
+        super().__init__(f"exact:{resolved(profile)}", build(load_profile(profile)), pool)
 
     def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Tallies:
         """Compute the ticket's circuits and draw their outcomes.
@@ -310,21 +290,27 @@ class ExactBackend:
         """
         together = [g for g in clusters(plan, ticket, self.device, self.crosstalk) if len(g) > 1]
         joined = {t for g in together for t in g.tolist()}
-        share = min(1.0, self._pool.task_memory / _TASK_MEMORY)
-        room = max(32, round(share * _COLUMNS)), max(1000, round(share * _STEPS))
         small = _seconds(plan) < _SMALL
-        chunks = Chunks(plan, ticket, self.device, self.noise, max(1, round((_UNITS if small else _UNITS / 4) * share)), room, joined)
+        memory = min(self._pool.task_memory, TASK_MEMORY)
+        units, room = sizes(memory)
+        chunks = Chunks(plan, ticket, self.device, self.noise, units if small else max(1, units // 4), room, joined)
         outcomes = np.zeros((len(chunks.units), 4), dtype=np.int64)
         if not small and len(chunks):
-            self._pool.announce(len(chunks), share * _TASK_MEMORY)
+            self._pool.announce(len(chunks), memory)
         for i, result in self._pool.run(simulate, chunks, small=small):
             outcomes[chunks.places(i)] = result
             progress(len(result))
-        tasks, small = ClusterTasks(plan, ticket, self._simulated, together), _seconds_together(plan, ticket, together) < _SMALL
+        tasks, small = ClusterTasks(plan, ticket, self.simulated, together), _seconds_together(plan, ticket, together) < _SMALL
         for i, result in self._pool.run(simulate_cluster, tasks, small=small):
             outcomes[np.searchsorted(chunks.units, cluster_units(plan, ticket, together[i]))] = result
             progress(result.shape[0] * result.shape[1])
         return Tallies(plan_id=plan.id, units=chunks.units, outcomes=outcomes)
+
+
+def sizes(memory: float) -> tuple[int, tuple[int, int]]:
+    """Units of a task, and sequences and steps that it works on at once, so that it needs no more than some bytes."""
+    share = min(1.0, memory / TASK_MEMORY)
+    return max(1, round(share * _UNITS)), (max(32, round(share * _COLUMNS)), max(1000, round(share * _STEPS)))
 
 
 def _seconds_together(plan: Plan, ticket: Ticket, groups: list[Ints]) -> float:
