@@ -90,7 +90,7 @@ def check_clusters(plan: Plan, device: Device, crosstalk: Real) -> None:
     cut = couplings_to_cut(device, crosstalk, layers)
     spacing = '"isolated"' if plan.n_edges_usable > len(plan.edges) else 1  # where all are neighbours, and pairs a sample, no spacing helps
     raise InputError(
-        f"crosstalk joins {len(largest)} pairs that run at the same time, {_listed(device, largest)}: {2 * len(largest)} qubits, and at most "
+        f"crosstalk joins {len(largest):,} pairs that run at the same time, {_listed(device, largest)}: {2 * len(largest):,} qubits, and at most "
         f"{MOST_QUBITS} can be simulated together; cut {'this coupling' if len(cut) == 1 else f'these {len(cut):,} couplings'} by zz = 0 in "
         f"[[crosstalk.coupling]] of the profile: {_listed(device, cut)}; or keep neighbours apart with "
         f"spacing = {spacing} in [two_qubit] of the recipe"
