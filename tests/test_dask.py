@@ -3,12 +3,14 @@
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 
 import pytest
 
 from qthreshold import cluster as cluster_module
+from qthreshold import pool as pool_module
 from qthreshold import workflow
 from qthreshold.errors import BackendError
 from qthreshold.pool import Pool
@@ -55,8 +57,8 @@ spacing = "isolated"
 NOBODY = "tcp://127.0.0.1:9"  # the discard port
 
 
-def job(out, *options):
-    return ["run", "-b", "aer:ring.toml", "-r", "wide.toml", "--seed", 3, "-o", out, "--as-of", "2026-01-01", "--no-progress", *options]
+def job(out, *options, engine="aer"):
+    return ["run", "-b", f"{engine}:ring.toml", "-r", "wide.toml", "--seed", 3, "-o", out, "--as-of", "2026-01-01", "--no-progress", *options]
 
 
 def counts_of(directory):
@@ -91,6 +93,12 @@ def cluster(tmp_path_factory):
     with DaskCluster(tmp_path_factory.mktemp("cluster"), options=("--nanny",)) as running, Pool(dask=running.address) as pool:
         wait_for(lambda: len(pool.connect()["workers"]) and pool._crew._members()[1:])  # both
         yield running
+
+
+def test_a_cluster_gives_the_tallies_of_one_process(at, cluster, monkeypatch, capsys):
+    for out, options in (("exact", ("--workers", 1)), ("exactly", ("--dask", cluster.address, "--max-memory", "64MiB"))):
+        assert here(job(out, "-q", *options, engine="exact"), monkeypatch, capsys) == Answer(0, "", "")
+    assert counts_of(at / "exact") == counts_of(at / "exactly")
 
 
 def test_a_cluster_gives_the_counts_of_one_process(at, cluster, monkeypatch, capsys):
@@ -225,6 +233,17 @@ def test_a_scheduler_without_workers_says_how_to_start_one(tmp_path, monkeypatch
     assert answer.err.count("\n") == 1
 
 
+def test_a_cluster_that_loses_all_of_its_workers_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster_module, "_EMPTY", 0.5)
+    monkeypatch.setattr(pool_module, "_LOOK", 0.3)
+    with DaskCluster(tmp_path, 1) as dwindling, Pool(dask=dwindling.address) as pool:
+        results = pool.run(work.slowly, range(100))
+        next(results)
+        dwindling.workers[0].kill()
+        with pytest.raises(BackendError, match=r"has lost all of its workers; start one with 'dask worker tcp://127"):
+            dict(results)
+
+
 def test_a_worker_that_starts_a_moment_later_is_waited_for(tmp_path):
     with DaskCluster(tmp_path, 0) as empty, Pool(dask=empty.address) as pool:
         threading.Timer(1.0, empty.add_worker).start()
@@ -237,6 +256,21 @@ def test_the_address_of_a_worker_is_no_scheduler(cluster):
         worker = pool._crew.members[0].address
     with pytest.raises(BackendError, match="scheduler"), Pool(dask=worker) as pool:
         pool.connect()
+
+
+def test_the_package_that_is_missing_is_named(at, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    answer = here(["doctor", "--dask", NOBODY], monkeypatch, capsys)
+    assert answer.code == 2
+    assert answer.err == "qthreshold: --dask needs a package that is not installed: pip install 'qthreshold[dask]'\n"
+
+
+def test_an_interrupt_leaves_a_run_that_goes_on(at, cluster):
+    process = start(*job("interrupted", "--dask", cluster.address))
+    wait_for(lambda: len(counts_of(at / "interrupted")) >= 1)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=30) == ("", "qthreshold: interrupted; finish it with 'qthreshold resume interrupted'\n")
+    assert process.returncode == 130
 
 
 def test_certificates_that_are_missing_are_one_line(cluster, monkeypatch, capsys):
