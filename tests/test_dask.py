@@ -183,7 +183,7 @@ def test_a_worker_out_of_memory_is_one_line(tmp_path):
 
 
 def test_a_lost_scheduler_leaves_a_run_that_goes_on_elsewhere(at, tmp_path, monkeypatch, capsys):
-    with DaskCluster(tmp_path) as doomed:
+    with DaskCluster(tmp_path, 1) as doomed:
         process = start(*job("lost", "--dask", doomed.address))
         wait_for(lambda: len(counts_of(at / "lost")) >= 2)
         doomed.scheduler.kill()
@@ -193,7 +193,7 @@ def test_a_lost_scheduler_leaves_a_run_that_goes_on_elsewhere(at, tmp_path, monk
     assert (process.returncode, printed) == (4, ""), errors
     assert errors == f"qthreshold: lost the Dask scheduler at {doomed.address}; finish it with 'qthreshold resume lost'\n"
     assert 2 <= len(counts_of(at / "lost")) < len(counts_of(at / "alone"))
-    assert here(["resume", "lost", "-q"], monkeypatch, capsys) == Answer(0, "", "")
+    assert here(["resume", "lost", "-q", "--workers", 1], monkeypatch, capsys) == Answer(0, "", "")
     assert counts_of(at / "lost") == counts_of(at / "alone")
 
 
