@@ -1,15 +1,20 @@
 """Best connected sub-registers: time, memory, and how far the best register found can be from the optimum.
 
-python benchmarks/frontier.py [--skip-large]
+python benchmarks/frontier.py [--skip-large | --scale [SIDE ...]]
 
 First the search and the bounds alone, then the whole stage of a run: half of the sequences fitted, the registers picked and estimated, the
 bounds of all draws.
+
+With --scale instead: metrics, frontier and verdicts of square grids of 100 to 10,000 qubits (or of the sides given), the seconds of processor
+time that each takes (one process; whatever else the machine does lengthens the clock, not these) and the power of the number of pairs with
+which their sum grows.
 
 Errors are log-normal with spread 0.4 about 3e-3, from fixed seeds. The gap is mean / bound - 1: the optimum lies between. Memory is the
 largest resident size of the process so far (Linux, macOS).
 """
 
 import argparse
+import datetime
 import resource
 import sys
 import time
@@ -18,11 +23,15 @@ from pathlib import Path
 import numpy as np
 
 from qthreshold.backends.profiles import Topology, layout, load_profile
+from qthreshold.evidence import run_evidence
 from qthreshold.fits import make_fits
 from qthreshold.frontier import make_frontier
+from qthreshold.interpretation import Interpretation
 from qthreshold.metrics import make_metrics
 from qthreshold.numerics.frontier import best_subregisters, subregister_bounds
 from qthreshold.recipe import Criteria
+from qthreshold.rulebook import load_instruments
+from qthreshold.verdict import judge_all
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
@@ -30,6 +39,7 @@ from reference.devices import device_of
 from reference.survival import table_of
 
 SIZES = (34, 50, 100, 200, 500, 1000)
+SIDES = (10, 15, 22, 32, 45, 71, 100)
 
 
 def errors(pairs: int, seed: int) -> np.ndarray:
@@ -69,10 +79,42 @@ def stage(name: str, topology: Topology) -> None:
     print(f"{name}: the whole stage {time.perf_counter() - started:.1f} s, {len(found.draw_bound)} draws; {peak():.0f} MiB")
 
 
+def scale(side: int) -> tuple[int, float]:
+    """Pairs of a grid, and seconds of all stages after the fits."""
+    n, edges, _ = layout(Topology(kind="grid", rows=side, columns=side))
+    device, rng = device_of(edges, "cz", n), np.random.default_rng(1)
+    decays = table_of(device, errors(len(device.edges), 0), rng)
+    fits = make_fits(decays, 0.95)
+    instruments = load_instruments(None)
+    clock = [time.process_time()]
+    metrics = make_metrics(device, fits, Criteria(), rng)
+    clock.append(time.process_time())
+    found = make_frontier(device, decays, fits, metrics, Criteria(), rng)
+    clock.append(time.process_time())
+    judge_all(instruments, run_evidence(metrics, found, Interpretation(), 0.95), datetime.date(2026, 1, 1))
+    clock.append(time.process_time())
+    gap = found.picked / found.bound - 1
+    at = ", ".join(f"{gap[row]:.1%} at {k}" for k in SIZES if (row := np.searchsorted(found.sizes, k)) < found.sizes.size)
+    took = np.diff(clock)
+    print(
+        f"{n:6,} qubits, {len(edges):6,} pairs: metrics {took[0]:5.2f} s, frontier {took[1]:6.2f} s, verdicts {took[2]:5.2f} s; sum {took.sum():6.2f} s,"
+        f" {peak():5.0f} MiB; {found.sizes.size} sizes, gap {at}",
+        flush=True,
+    )
+    return len(edges), float(took.sum())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--skip-large", action="store_true", help="leave out the grid of 45 x 45")
+    parser.add_argument("--scale", nargs="*", type=int, metavar="SIDE", help="how the stages after the fits grow with the device")
     options = parser.parse_args()
+    if options.scale is not None:
+        pairs, seconds = np.log([scale(side) for side in options.scale or SIDES]).T
+        if pairs.size > 1:
+            ends = (seconds[-1] - seconds[0]) / (pairs[-1] - pairs[0])
+            print(f"the sum grows as pairs^{np.polyfit(pairs, seconds, 1)[0]:.2f} (fit), pairs^{ends:.2f} (from the first to the last)")
+        return
     stage("heavy-hex 133", load_profile("heron-133").topology)
     show("heavy-hex 133", load_profile("heron-133").topology, range(3), 1000)
     show("grid 7 x 15", Topology(kind="grid", rows=7, columns=15), range(3), 1000)

@@ -234,7 +234,7 @@ def make_run(
         rules_dir: Directory with rule files of your own, beside the shipped ones; those used are kept in the run.
 
     Raises:
-        InputError: The confidence or a rule is not valid.
+        InputError: The confidence or a rule is not valid, or the backend cannot simulate the plan.
         RunExistsError: The directory holds something.
     """
     started = time.monotonic()
@@ -248,6 +248,8 @@ def make_run(
         raise InputError(str(error)) from None
     if is_provider(backend):
         planned_tickets({"backend": backend.spec, "limits": backend.limits.model_dump(mode="json", by_alias=True)}, device, plan)
+    if is_simulator(backend):
+        backend.check(plan)
     directory = RunDirectory.create(out)
     _write(directory, "device.json", device)
     truth = backend.truth(plan.block)

@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qthreshold.backends import evolve, open_backend
+from qthreshold.backends import evolve, exact, open_backend
 from qthreshold.backends.exact import Chunks, ExactBackend, chances, simulate
 from qthreshold.backends.noise import pair_channels
 from qthreshold.backends.profiles import Profile, build, load_profile
@@ -15,9 +16,10 @@ from qthreshold.decays import make_decays
 from qthreshold.errors import InputError
 from qthreshold.fits import make_fits
 from qthreshold.numerics import channels
-from qthreshold.plan import ONE_QUBIT, TWO_QUBIT, Plan
+from qthreshold.plan import ONE_QUBIT, TWO_QUBIT, Plan, make_plan
 from qthreshold.store import RunDirectory
 from qthreshold.ticket import layer_tickets
+from qthreshold.workflow import load_recipe
 from reference.aer_runs import GATES, profile_file, qubits_of, unsplit
 from reference.devices import small_plan, small_recipe
 
@@ -91,6 +93,21 @@ def test_counts_do_not_depend_on_how_the_work_is_cut(units, columns, steps):
         chunks = Chunks(plan, ticket, backend.device, backend.noise, units, (columns, steps))
         for i, task in enumerate(chunks):
             np.testing.assert_array_equal(simulate(task), whole.outcomes[chunks.places(i)])
+
+
+@pytest.mark.parametrize(("recipe", "experiment"), [("quick", TWO_QUBIT), ("default", TWO_QUBIT), ("default", ONE_QUBIT)])
+@pytest.mark.parametrize("share", [1.0, 0.25])
+def test_a_task_stays_within_the_memory_that_is_stated(recipe, experiment, share):
+    simulated = build(load_profile("grid-2025"))
+    plan = make_plan(simulated.device, load_recipe(recipe), 1, {g: native.block_element("cnot", g) for g in native.NATIVE_UNITARY})
+    ticket = next(t for t in layer_tickets(plan, "x") if plan.circuit_experiment[t.circuits[0]] == experiment)
+    units, room = exact.sizes(share * exact.TASK_MEMORY)
+    task = Chunks(plan, ticket, simulated.device, simulated.noise, units, room)[0]
+    tracemalloc.start()
+    simulate(task)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.01 < peak / (share * exact.TASK_MEMORY) < 1
 
 
 def test_counts_follow_their_probabilities():

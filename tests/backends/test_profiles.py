@@ -29,7 +29,7 @@ def is_connected(device):
 
 
 def test_profiles_are_shipped():
-    assert {"heron-133", "eagle-127", "tiny-5"} <= set(names_in("backends"))
+    assert {"heron-133", "eagle-127", "tiny-5", "crosstalk-12"} <= set(names_in("backends"))
 
 
 @pytest.mark.parametrize("name", names_in("backends"))
@@ -255,6 +255,28 @@ def test_coherence_time_is_cut_to_twice_the_energy_relaxation_time(tmp_path):
     np.testing.assert_allclose(device.t2, 2e-5)
 
 
+COUPLED = "[[crosstalk.coupling]]\nedge = [0, 1]\nzz = 0.2\n"
+
+
+def test_crosstalk_of_couplings_is_drawn_and_excepted_like_other_fields(tmp_path):
+    drawn = "[crosstalk]\nzz = { median = -0.1, spread = 0.5 }\n"
+    plain, some, special = (build(profile_of(tmp_path, LINE + text)) for text in ("", drawn, drawn + COUPLED))
+    assert plain.crosstalk.tolist() == [0, 0, 0]
+    assert (some.crosstalk < 0).all()
+    assert len(set(some.crosstalk.tolist())) == 3
+    assert special.crosstalk.tolist() == [0.2, *some.crosstalk[1:]]
+    assert build(profile_of(tmp_path, "seed = 1\n" + LINE + drawn)).crosstalk.tolist() != some.crosstalk.tolist()
+    assert build(profile_of(tmp_path, LINE + "[crosstalk]\nzz = 0.1\n")).crosstalk.tolist() == [0.1] * 3
+
+
+def test_crosstalk_changes_the_state_and_nothing_else_and_none_changes_nothing(tmp_path):
+    plain, off, on, more = (build(profile_of(tmp_path, LINE + t)) for t in ("", "[crosstalk]\nzz = 0\n", "[crosstalk]\nzz = 0.1\n", COUPLED))
+    assert plain.state == off.state == plain.noise.id  # of runs that were planned before there was crosstalk
+    assert len({plain.state, on.state, more.state}) == 3
+    assert {d.device.id for d in (off, on, more)} == {plain.device.id}
+    assert {d.noise.id for d in (off, on, more)} == {plain.noise.id}
+
+
 BAD = {
     "negative error": (LINE + "[pairs]\nerror = -0.1\n", 7, r"pairs\.error"),
     "error above one": (LINE + "[qubits]\npulse_error = 1.5\n", 7, r"qubits\.pulse_error"),
@@ -292,6 +314,13 @@ BAD = {
     "error of a link": (MODULES + "[links]\nerror = -0.1\n", 12, r"links\.error"),
     "modules too large": (MODULES.replace("rows = 4", "rows = 8000"), 3, "topology: 48,000 qubits"),
     "infinity": (LINE + "[qubits]\nt1 = inf\n", 7, r"qubits\.t1"),
+    "crosstalk as text": (LINE + '[crosstalk]\nzz = "some"\n', 7, r"crosstalk\.zz"),
+    "infinite crosstalk": (LINE + "[crosstalk]\nzz = inf\n", 7, r"crosstalk\.zz"),
+    "crosstalk without spread": (LINE + "[crosstalk]\nzz = { median = 0.1 }\n", 7, r"crosstalk\.zz: .*valid number"),
+    "unknown crosstalk": (LINE + "[crosstalk]\nxx = 0.1\n", 7, r"crosstalk\.xx"),
+    "coupling without angle": (LINE + "[[crosstalk.coupling]]\nedge = [0, 1]\n", 6, r"crosstalk\.coupling\.0\.zz.*required"),
+    "no such coupling": (LINE + COUPLED + "[[crosstalk.coupling]]\nzz = 0\nedge = [0, 2]\n", 11, r"crosstalk\.coupling\.1\.edge: .*not coupled"),
+    "coupling named twice": (LINE + COUPLED + "[[crosstalk.coupling]]\nzz = 0\nedge = [1, 0]\n", 11, r"crosstalk\.coupling\.1\.edge: .*twice"),
 }
 
 

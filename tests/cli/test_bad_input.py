@@ -57,6 +57,11 @@ MISTAKES = [
     profile("other file format", "profile/1", "profile/9", "line 1", "schema", "qthreshold/profile/1"),
     profile("missing topology", '[topology]\nkind = "line"\nqubits = 3\n', "", "topology", "required"),
     profile("dead qubit beyond the device", "seed = 1", "dead_qubits = [7]", "qubit 7", "0 to 2"),
+    Mistake(
+        "more pairs joined by crosstalk than can be simulated", "run -b aer:mine.toml -r flat.toml -o out",
+        ("joins 5 pairs", "10 qubits", "at most 8", "zz = 0", "spacing = 1"),
+        {"mine.toml": PROFILE.replace("qubits = 3", "qubits = 10") + "[crosstalk]\nzz = 0.1\n", "flat.toml": RECIPE + "spacing = 0\n"},
+    ),
     # recipes
     recipe("not TOML", "shots = 50", "shots = = 50", "line 6", "TOML"),
     recipe("zero shots", "shots = 50", "shots = 0", "line 6", "readout.shots", "greater than or equal to 1", "got 0"),

@@ -223,7 +223,10 @@ def test_backends_are_listed_and_shown_with_their_truth(call):
         shown = call(f"backends show {spec}")
         assert (shown.code, shown.err) == (0, "")
         assert_readable(shown.out)
-    assert json.loads(call("backends show aer:tiny-5 --json").out)["true_cnot_error_mean"] > 0
+    tiny, crosstalk = (json.loads(call(f"backends show aer:{name} --json").out) for name in ("tiny-5", "crosstalk-12"))
+    assert tiny["true_cnot_error_mean"] > 0
+    assert not any("crosstalk" in key for key in tiny)
+    assert 0 < crosstalk["crosstalk_zz_least"] < 0.1 < crosstalk["crosstalk_zz_largest"] < 0.3
 
 
 def test_verify_passes_a_whole_run_and_names_every_fault(call, finished):

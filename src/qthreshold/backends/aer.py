@@ -2,14 +2,14 @@
 
 A wide circuit falls apart into clusters that never interact: without crosstalk, its targets. Each cluster is simulated
 alone, and the outcomes, in random order, are joined to full width; because the clusters' outcomes are independent, this
-is exactly the distribution of the wide circuit. Within a cluster, consecutive noisy operations are merged into one
-superoperator instruction before Aer sees them, readout errors included; that is exact too, and much faster.
+is exactly the distribution of the wide circuit. Within a cluster, consecutive noisy operations on the same qubits are merged
+into one superoperator instruction before Aer sees them, readout errors included; that is exact too, and much faster.
 :func:`noise_model` gives the same noise gate by gate, for running the native circuits themselves.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, overload
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,24 +20,28 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, QuantumError, ReadoutError
 
 from qthreshold.backends.base import Progress
-from qthreshold.backends.noise import Noise, Truth, native_ptm, pair_channels, qubit_channels, true_errors
+from qthreshold.backends.crosstalk import ClusterSlots, ClusterTask, cluster_task, clusters
+from qthreshold.backends.noise import Noise, native_ptm, pair_channels, qubit_channels
 from qthreshold.backends.outcomes import join_outcomes, target_rng
-from qthreshold.backends.profiles import SimulatedDevice, build, load_profile
+from qthreshold.backends.profiles import build, load_profile
+from qthreshold.backends.simulated import SimulatedBackend
 from qthreshold.circuits import native
 from qthreshold.counts import Counts
 from qthreshold.datafiles import resolved
 from qthreshold.device import Device
 from qthreshold.errors import BackendError
 from qthreshold.numerics import channels
-from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan
+from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, seed_rng
 from qthreshold.pool import Pool
 from qthreshold.ticket import Ticket
 
 __all__ = ["AerBackend", "Simulation", "noise_model", "simulate"]
 
 Real = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 _MERGE = {1: 64, 2: 8}  # steps per Aer instruction, by number of qubits: large enough that Aer's cost per circuit dominates
+_AT_ONCE = 64  # circuits of a cluster whose channels are held together
 _FEW_UNITS = 400  # below this, starting worker processes costs more than it saves
 
 
@@ -60,46 +64,25 @@ class Task:
     seeds: npt.NDArray[np.int64]  # one for each number of shots
 
 
-class Simulation:
-    """A simulated device on qiskit-aer.
-
-    Args:
-        spec: What the backend is called.
-        simulated: The device and its noise.
-        pool: Who simulates; by default this process. Results do not depend on it. It is the caller's to close.
-    """
-
-    def __init__(self, spec: str, simulated: SimulatedDevice, pool: Pool | None = None) -> None:
-        self.spec = spec
-        self.device: Device = simulated.device
-        self.noise: Noise = simulated.noise
-        self.state = self.noise.id
-        self._pool = pool or Pool(1)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
-
-    def truth(self, block: str) -> Truth:
-        """True errors from the device's channels."""
-        return true_errors(self.device, self.noise, block)
+class Simulation(SimulatedBackend):
+    """A simulated device on qiskit-aer."""
 
     def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Counts:
         """Simulate the ticket's circuits.
 
         Raises:
+            InputError: Crosstalk joins more pairs than can be simulated together.
             BackendError: Aer fails.
         """
-        units = ticket.units(plan)
-        targets = np.unique(plan.unit_target[units])
-        return join_outcomes(plan, ticket, self.device, self._run(plan, ticket, units, targets), progress)
+        return join_outcomes(plan, ticket, self.device, self._run(plan, ticket), progress)
 
-    def _run(self, plan: Plan, ticket: Ticket, units: npt.NDArray[np.int64], targets: npt.NDArray[np.int32]) -> Iterator[tuple[int, Any, Any]]:
-        tasks = _Tasks(self, plan, ticket, [(int(t), units[plan.unit_target[units] == t]) for t in targets])
+    def _run(self, plan: Plan, ticket: Ticket) -> Iterator[tuple[Ints, Ints, Ints]]:
+        units = ticket.units(plan)
+        groups = clusters(plan, ticket, self.device, self.crosstalk)
+        tasks = _Tasks(self, plan, ticket, [(g, np.stack([units[plan.unit_target[units] == t] for t in g.tolist()])) for g in groups])
         for i, outcomes in self._pool.run(simulate, tasks, small=len(plan.unit_circuit) < _FEW_UNITS):
-            yield *tasks.parts[i], outcomes
+            targets, mine = tasks.parts[i]
+            yield targets, mine, outcomes
 
     def task(self, plan: Plan, ticket: Ticket, target: int, units: npt.NDArray[np.int64]) -> Task:
         """Everything that a worker needs for one target."""
@@ -125,23 +108,26 @@ class Simulation:
         )  # fmt: skip
 
 
-class _Tasks(Sequence[Task]):
+class _Tasks(Sequence[Task | ClusterTask]):
     """The tasks of a ticket, made when they are asked for: all of them together would take as much memory as its circuits."""
 
-    def __init__(self, simulation: Simulation, plan: Plan, ticket: Ticket, parts: list[tuple[int, npt.NDArray[np.int64]]]) -> None:
+    def __init__(self, simulation: Simulation, plan: Plan, ticket: Ticket, parts: list[tuple[Ints, Ints]]) -> None:
         self._simulation, self._plan, self._ticket, self.parts = simulation, plan, ticket, parts
 
     def __len__(self) -> int:
         return len(self.parts)
 
     @overload
-    def __getitem__(self, i: int) -> Task: ...
+    def __getitem__(self, i: int) -> Task | ClusterTask: ...
     @overload
-    def __getitem__(self, i: slice) -> Sequence[Task]: ...
-    def __getitem__(self, i: int | slice) -> Task | Sequence[Task]:
+    def __getitem__(self, i: slice) -> Sequence[Task | ClusterTask]: ...
+    def __getitem__(self, i: int | slice) -> Task | ClusterTask | Sequence[Task | ClusterTask]:
         if isinstance(i, slice):
             return [self[j] for j in range(*i.indices(len(self)))]
-        return self._simulation.task(self._plan, self._ticket, *self.parts[i])
+        of, (targets, units) = self._simulation, self.parts[i]
+        if len(targets) > 1:
+            return cluster_task(self._plan, self._ticket, of.device, of.noise, of.crosstalk, targets)
+        return of.task(self._plan, self._ticket, int(targets[0]), units[0])
 
 
 class AerBackend(Simulation):
@@ -159,20 +145,26 @@ class AerBackend(Simulation):
         super().__init__(f"aer:{resolved(profile)}", build(load_profile(profile)), pool)
 
 
-def simulate(task: Task) -> npt.NDArray[np.int64]:
-    """Outcome counts of every sequence of a task, int64 ``(J, 2**n_qubits)``.
+def simulate(task: Task | ClusterTask) -> Ints:
+    """Outcome counts of every circuit of a task, int64 ``(J, 2**n_qubits)``.
 
     Raises:
         BackendError: Aer reports a failure.
     """
-    circuits = [merged_circuit(m, task.n_qubits, measured=True) for m in merged_channels(task)]
+    if isinstance(task, ClusterTask):
+        rng = seed_rng(task.seed, 2, task.experiment, int(task.targets[0]), task.ticket, 0)
+        seeds, target = rng.integers(2**62, size=np.unique(task.shots).size), ", ".join(str(t) for t in task.targets)
+        circuits = cluster_circuits(task, measured=True)
+    else:
+        seeds, target = task.seeds, str(task.target)
+        circuits = [merged_circuit(m, task.n_qubits, measured=True) for m in merged_channels(task)]
     simulator = AerSimulator(method="density_matrix", max_parallel_threads=1, fusion_enable=False)
-    out = np.zeros((len(circuits), 2**task.n_qubits), dtype=np.int64)
-    for shots, seed in zip(np.unique(task.shots).tolist(), task.seeds.tolist(), strict=True):  # Aer runs equal numbers of shots together
+    out = np.zeros((len(circuits), 2 ** circuits[0].num_qubits), dtype=np.int64)
+    for shots, seed in zip(np.unique(task.shots).tolist(), seeds.tolist(), strict=True):  # Aer runs equal numbers of shots together
         mine = np.flatnonzero(task.shots == shots)
         result = simulator.run([circuits[i] for i in mine], shots=shots, seed_simulator=seed).result()
         if not result.success:
-            raise BackendError(f"Aer failed on target {task.target}: {result.status}")
+            raise BackendError(f"Aer failed on target {target}: {result.status}")
         for row, entry in zip(mine, result.results, strict=True):
             for outcome, count in entry.data.counts.items():
                 out[row, int(outcome, 16)] = count
@@ -213,14 +205,53 @@ def _elements(task: Task, index: npt.NDArray[np.uint16]) -> Real:
 def merged_circuit(parts: Real, n_qubits: int, *, measured: bool) -> QuantumCircuit:
     """A circuit of superoperator instructions, one per merged channel; measured, or with its probabilities saved."""
     circuit = QuantumCircuit(n_qubits, n_qubits)
-    qubits = tuple(circuit.qubits)
     for matrix in channels.to_superop(parts):
-        circuit._append(CircuitInstruction(Instruction("superop", n_qubits, 0, [matrix]), qubits, ()))
+        _superop(circuit, matrix, range(n_qubits))
+    _finish(circuit, measured=measured)
+    return circuit
+
+
+def cluster_circuits(task: ClusterTask, *, measured: bool) -> list[QuantumCircuit]:
+    """Circuits of a cluster: in each slot a superoperator instruction on every pair that is at work, then an rzz for every angle.
+
+    Args:
+        task: The cluster.
+        measured: Measured, or with probabilities saved.
+    """
+    pairs = range(len(task.targets))
+    n = 2 * len(pairs)
+    readout = [channels.tensor(*(channels.readout_flip(*task.flips[:, 2 * p + q]) for q in (0, 1))) for p in pairs]
+    out: dict[int, QuantumCircuit] = {}
+    for slots in ClusterSlots.batches(task, _AT_ONCE):
+        batch = [QuantumCircuit(n, n) for _ in slots.circuits]
+        for k in range(slots.count):
+            busy = slots.busy(k)
+            for p in pairs:
+                matrices = slots.channel(p, k)
+                last = slots.natives[p, :busy] == k
+                matrices[last] = readout[p] @ matrices[last]
+                superops = channels.to_superop(matrices)
+                for i in np.flatnonzero(slots.natives[p, :busy] >= k).tolist():
+                    _superop(batch[i], superops[i], (2 * p, 2 * p + 1))
+            for ends, angle in zip(task.joined.tolist(), slots.angles(k), strict=True):
+                for i in np.flatnonzero(angle).tolist():
+                    batch[i].rzz(angle[i], *ends)
+        out.update(zip(slots.circuits.tolist(), batch, strict=True))
+    for circuit in out.values():
+        _finish(circuit, measured=measured)
+    return [out[j] for j in range(len(out))]
+
+
+def _superop(circuit: QuantumCircuit, matrix: npt.NDArray[np.complex128], qubits: Sequence[int]) -> None:
+    at = tuple(circuit.qubits[q] for q in qubits)
+    circuit._append(CircuitInstruction(Instruction("superop", len(at), 0, [matrix]), at, ()))
+
+
+def _finish(circuit: QuantumCircuit, *, measured: bool) -> None:
     if measured:
-        circuit.measure(range(n_qubits), range(n_qubits))
+        circuit.measure(range(circuit.num_qubits), range(circuit.num_qubits))
     else:
         circuit.save_probabilities()
-    return circuit
 
 
 def noise_model(device: Device, noise: Noise) -> NoiseModel:

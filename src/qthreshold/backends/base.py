@@ -47,6 +47,14 @@ class Backend(Protocol):
 class Simulator(Backend, Protocol):
     """Runs circuits here and now."""
 
+    def check(self, plan: Plan) -> None:
+        """Look at a plan before anything is run.
+
+        Raises:
+            InputError: Its circuits cannot be simulated.
+        """
+        ...
+
     def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Counts | Tallies:
         """Outcomes of the ticket's circuits, of their full width or target by target."""
         ...

@@ -5,19 +5,21 @@ thousand Cliffords and devices of ten thousand qubits are a matter of seconds to
 density matrices give for the same circuits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self, overload
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
 from qthreshold.backends.base import Progress
+from qthreshold.backends.crosstalk import ClusterTask, cluster_task, cluster_units, clusters, simulate_cluster
 from qthreshold.backends.evolve import PairColumns, PairSteps, PairTables, QubitColumns, QubitTables, outcome_chances
-from qthreshold.backends.noise import Noise, Truth, native_ptms, true_errors
+from qthreshold.backends.noise import Noise, native_ptms
 from qthreshold.backends.outcomes import rows_by_target
-from qthreshold.backends.profiles import build, load_profile
+from qthreshold.backends.profiles import SimulatedDevice, build, load_profile
+from qthreshold.backends.simulated import SimulatedBackend
 from qthreshold.datafiles import resolved
 from qthreshold.device import Device
 from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, seed_rng
@@ -26,17 +28,19 @@ from qthreshold.steps import DRAWN, draw_words, elements_of, paddings_of
 from qthreshold.tallies import Tallies
 from qthreshold.ticket import Ticket
 
-__all__ = ["Chunks", "ExactBackend", "ExactTask", "chances", "simulate"]
+__all__ = ["TASK_MEMORY", "Chunks", "ExactBackend", "ExactTask", "chances", "simulate", "sizes"]
 
 Real = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _COLUMNS = 1024  # sequences that go through their steps together: states and channels of that many stay in the cache
 _STEPS = 256_000  # steps that are taken apart at a time, over all columns
-_TARGETS = 48  # whose tables are held at a time: half a megabyte for a pair
+_TARGETS = 48  # whose tables are held at a time: half a megabyte for a pair, twice that while they are made
 _UNITS = 20_000  # of a task
-_TASK_MEMORY = 128 * 2**20  # what a task of that many sequences, steps and units needs
 _SMALL = 3.0  # seconds of work below which starting processes is not worth while
+
+TASK_MEMORY = 128 * 2**20
+"""Bytes that a task of so many units, sequences and steps needs at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,8 @@ def chances(task: ExactTask) -> Real:
 def _batches(task: ExactTask) -> Iterator[slice]:
     """Targets in groups whose sequences of the busiest length are about as many as go through together."""
     busiest = np.bincount(task.length_row + (int(task.length_row.max(initial=0)) + 1) * task.arm).max(initial=1)
-    batches = min(max(1, round(busiest / task.columns), -(-len(task.targets) // _TARGETS)), len(task.targets))
+    most = max(4, _TARGETS * task.columns // _COLUMNS)
+    batches = min(max(1, round(busiest / task.columns), -(-len(task.targets) // most)), len(task.targets))
     for first, last in pairwise(np.linspace(0, len(task.targets), batches + 1).round().astype(int).tolist()):
         yield slice(first, last)
 
@@ -187,14 +192,16 @@ class Chunks(Sequence[ExactTask]):
         noise: The channels.
         units: How many units a task may have, as far as whole targets allow.
         room: Sequences, and steps of all of them, that a task works on at once.
+        without: Targets that are left out.
 
     Raises:
         ValueError: The plan holds its steps itself.
     """
 
     def __init__(
-        self, plan: Plan, ticket: Ticket, device: Device, noise: Noise, units: int = _UNITS, room: tuple[int, int] = (_COLUMNS, _STEPS)
-    ) -> None:
+        self, plan: Plan, ticket: Ticket, device: Device, noise: Noise, units: int = _UNITS, room: tuple[int, int] = (_COLUMNS, _STEPS),
+        without: Container[int] = (),
+    ) -> None:  # fmt: skip
         if plan.steps != DRAWN:
             raise ValueError(f"steps that are {plan.steps} cannot be simulated exactly, only those drawn from the plan's stream")
         self._plan, self._ticket, self._device, self._noise, self._room = plan, ticket, device, noise, room
@@ -202,7 +209,8 @@ class Chunks(Sequence[ExactTask]):
         self._two = bool(plan.circuit_experiment[ticket.circuits[0]] == TWO_QUBIT)
         groups: dict[str, list[tuple[int, Ints]]] = {}
         for target, rows in rows_by_target(plan, self.units):
-            groups.setdefault(device.gate[target] if self._two else "", []).append((target, rows))
+            if target not in without:
+                groups.setdefault(device.gate[target] if self._two else "", []).append((target, rows))
         self._parts: list[tuple[str, list[tuple[int, Ints]]]] = []
         for gate, members in groups.items():
             total = sum(len(rows) for _, rows in members)
@@ -239,7 +247,27 @@ class Chunks(Sequence[ExactTask]):
         )  # fmt: skip
 
 
-class ExactBackend:
+class ClusterTasks(Sequence[ClusterTask]):
+    """The tasks of clusters, made when they are asked for."""
+
+    def __init__(self, plan: Plan, ticket: Ticket, simulated: SimulatedDevice, groups: list[Ints]) -> None:
+        self._plan, self._ticket, self.simulated, self._groups = plan, ticket, simulated, groups
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    @overload
+    def __getitem__(self, i: int) -> ClusterTask: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[ClusterTask]: ...
+    def __getitem__(self, i: int | slice) -> ClusterTask | Sequence[ClusterTask]:
+        if isinstance(i, slice):
+            return [self[j] for j in range(*i.indices(len(self)))]
+        of = self.simulated
+        return cluster_task(self._plan, self._ticket, of.device, of.noise, of.crosstalk, self._groups[i])
+
+
+class ExactBackend(SimulatedBackend):
     """A profile's device, computed.
 
     Args:
@@ -251,40 +279,43 @@ class ExactBackend:
     """
 
     def __init__(self, profile: str, pool: Pool | None = None) -> None:
-        self.spec = f"exact:{resolved(profile)}"
-        simulated = build(load_profile(profile))
-        self.device: Device = simulated.device
-        self.noise: Noise = simulated.noise
-        self.state = self.noise.id
-        self._pool = pool or Pool(1)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
-
-    def truth(self, block: str) -> Truth:
-        """True errors from the profile's channels."""
-        return true_errors(self.device, self.noise, block)
+        super().__init__(f"exact:{resolved(profile)}", build(load_profile(profile)), pool)
 
     def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Tallies:
         """Compute the ticket's circuits and draw their outcomes.
 
         Raises:
+            InputError: Crosstalk joins more pairs than can be simulated together.
             BackendError: Workers fail.
         """
-        share = min(1.0, self._pool.task_memory / _TASK_MEMORY)
-        room = max(32, round(share * _COLUMNS)), max(1000, round(share * _STEPS))
+        together = [g for g in clusters(plan, ticket, self.device, self.crosstalk) if len(g) > 1]
+        joined = {t for g in together for t in g.tolist()}
         small = _seconds(plan) < _SMALL
-        chunks = Chunks(plan, ticket, self.device, self.noise, max(1, round((_UNITS if small else _UNITS / 4) * share)), room)
+        memory = min(self._pool.task_memory, TASK_MEMORY)
+        units, room = sizes(memory)
+        chunks = Chunks(plan, ticket, self.device, self.noise, units if small else max(1, units // 4), room, joined)
         outcomes = np.zeros((len(chunks.units), 4), dtype=np.int64)
-        if not small:
-            self._pool.announce(len(chunks), share * _TASK_MEMORY)
+        if not small and len(chunks):
+            self._pool.announce(len(chunks), memory)
         for i, result in self._pool.run(simulate, chunks, small=small):
             outcomes[chunks.places(i)] = result
             progress(len(result))
+        tasks, small = ClusterTasks(plan, ticket, self.simulated, together), _seconds_together(plan, ticket, together) < _SMALL
+        for i, result in self._pool.run(simulate_cluster, tasks, small=small):
+            outcomes[np.searchsorted(chunks.units, cluster_units(plan, ticket, together[i]))] = result
+            progress(result.shape[0] * result.shape[1])
         return Tallies(plan_id=plan.id, units=chunks.units, outcomes=outcomes)
+
+
+def sizes(memory: float) -> tuple[int, tuple[int, int]]:
+    """Units of a task, and sequences and steps that it works on at once, so that it needs no more than some bytes."""
+    share = min(1.0, memory / TASK_MEMORY)
+    return max(1, round(share * _UNITS)), (max(32, round(share * _COLUMNS)), max(1000, round(share * _STEPS)))
+
+
+def _seconds_together(plan: Plan, ticket: Ticket, groups: list[Ints]) -> float:
+    """About how long a ticket's clusters take one process."""
+    return 2.5 * float(plan.circuit_length[ticket.circuits].sum()) * sum(3e-5 + 2e-8 * 16 ** len(g) for g in groups)
 
 
 def _seconds(plan: Plan) -> float:

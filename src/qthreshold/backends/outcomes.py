@@ -29,28 +29,29 @@ def rows_by_target(plan: Plan, units: Ints) -> Iterator[tuple[int, Ints]]:
     yield from zip(different.tolist(), np.split(order, start[1:]), strict=True)
 
 
-def join_outcomes(plan: Plan, ticket: Ticket, device: Device, results: Iterable[tuple[int, Ints, Ints]], progress: Progress) -> Counts:
-    """Counts of a ticket from the outcomes of its targets, whose shots come in random order: targets that never interact are independent.
+def join_outcomes(plan: Plan, ticket: Ticket, device: Device, results: Iterable[tuple[Ints, Ints, Ints]], progress: Progress) -> Counts:
+    """Counts of a ticket from the outcomes of its clusters, whose shots come in random order: clusters never interact, so they are independent.
 
     Args:
         plan: The plan.
         ticket: Its ticket.
         device: Its device.
-        results: Target, its units ``(J,)``, and how often each outcome was read in each, ``(J, 2**width)``.
+        results: Targets of a cluster ``(P,)``, their units ``(P, J)``, and how often each outcome was read in each circuit, ``(J, 2**width)``;
+            the lowest bit of an outcome belongs to the first qubit of the first target, in native order.
         progress: Told the number of units done.
     """
     shots = plan.circuit_shots[ticket.circuits]
     bits = np.zeros((len(ticket.circuits), int(shots.max()), device.n_qubits), dtype=np.uint8)
     two = plan.circuit_experiment[ticket.circuits[0]] == TWO_QUBIT
     row_of = {c: i for i, c in enumerate(ticket.circuits.tolist())}
-    for target, units, outcomes in results:
-        rng = target_rng(plan, ticket, target, 1)
-        qubits = device.direction[target] if two else [target]
-        for unit, row in zip(units, outcomes, strict=True):
-            drawn = rng.permutation(np.repeat(np.arange(len(row), dtype=np.uint8), row))
-            for k, q in enumerate(qubits):
+    for targets, units, outcomes in results:
+        rng = target_rng(plan, ticket, int(targets[0]), 1)
+        qubits = device.direction[targets].ravel() if two else targets
+        for unit, row in zip(units[0], outcomes, strict=True):
+            drawn = rng.permutation(np.repeat(np.arange(len(row), dtype=np.uint8 if len(row) <= 256 else np.int64), row))
+            for k, q in enumerate(qubits.tolist()):
                 bits[row_of[int(plan.unit_circuit[unit])], : len(drawn), q] = drawn >> k & 1
-        progress(len(units))
+        progress(units.size)
     circuit = np.repeat(ticket.circuits, shots)
     filled = np.arange(bits.shape[1]) < shots[:, None]
     return pack_outcomes(plan.id, device.n_qubits, circuit, bits[filled])

@@ -1,7 +1,7 @@
 """Device profiles: simulated devices whose true errors are known, described in ``backends/*.toml``."""
 
 import zlib
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -14,6 +14,7 @@ from qthreshold.backends.noise import Noise, build_noise
 from qthreshold.backends.topology import Topology, layout, module_links
 from qthreshold.datafiles import load_named
 from qthreshold.device import Device, build_device
+from qthreshold.identity import content_id
 from qthreshold.numerics import channels
 from qthreshold.schema import FieldError, Schema
 
@@ -97,6 +98,20 @@ class PairException(PairValues):
     edge: QubitPair
 
 
+class CouplingException(Schema):
+    """Crosstalk of one named coupling that differs from the rest."""
+
+    edge: QubitPair
+    zz: Angle
+
+
+class Crosstalk(Schema):
+    """What gates on neighbouring pairs do to each other when they run at the same time; see :mod:`qthreshold.backends.crosstalk`."""
+
+    zz: Angle = Field(default=0.0, description="of every coupling: exp(-i/2 zz ZZ) after simultaneous native gates on either side of it")
+    coupling: tuple[CouplingException, ...] = ()
+
+
 class Profile(Schema):
     """A simulated device."""
 
@@ -109,6 +124,7 @@ class Profile(Schema):
     pairs: PairValues = PairValues()
     links: PairValues | None = Field(default=None, description="pairs that join two modules, where they differ from the rest")
     timing: Timing = Timing()
+    crosstalk: Crosstalk = Crosstalk()
     qubit: tuple[QubitException, ...] = ()
     pair: tuple[PairException, ...] = ()
     dead_qubits: tuple[Annotated[int, Field(ge=0)], ...] = ()
@@ -126,15 +142,37 @@ class Profile(Schema):
         for a, b in [*self.dead_pairs, *(x.edge for x in self.pair)]:
             if (min(a, b), max(a, b)) not in known:
                 raise ValueError(f"pair [{a}, {b}] is not coupled in this topology")
+        named: set[tuple[int, int]] = set()
+        for i, (a, b) in enumerate(x.edge for x in self.crosstalk.coupling):
+            edge = (min(a, b), max(a, b))
+            if edge not in known:
+                raise FieldError(("crosstalk", "coupling", i, "edge"), f"pair [{a}, {b}] is not coupled in this topology")
+            if edge in named:
+                raise FieldError(("crosstalk", "coupling", i, "edge"), f"pair [{a}, {b}] is named twice")
+            named.add(edge)
         return self
 
 
 class SimulatedDevice:
-    """A device together with the noise that its simulator uses."""
+    """A device together with the noise that its simulator uses.
 
-    def __init__(self, device: Device, noise: Noise) -> None:
+    Args:
+        device: The device.
+        noise: Its noise.
+        crosstalk: Angle of each coupling, radians, ``(E,)``, as :mod:`qthreshold.backends.crosstalk` describes it; all 0 by default.
+    """
+
+    def __init__(self, device: Device, noise: Noise, crosstalk: Real | None = None) -> None:
         self.device = device
         self.noise = noise
+        self.crosstalk = np.zeros(len(device.edges)) if crosstalk is None else crosstalk
+
+    @property
+    def state(self) -> str:
+        """Id of what the device does not show: of its noise, and of its crosstalk if there is any."""
+        if not self.crosstalk.any():
+            return self.noise.id
+        return content_id("qthreshold/crosstalk/1", {"noise": self.noise.id}, {"zz": self.crosstalk})
 
 
 def load_profile(spec: str) -> Profile:
@@ -232,7 +270,16 @@ def build(profile: Profile) -> SimulatedDevice:
         repetition_delay=profile.timing.repetition_delay, job_overhead=profile.timing.job_overhead,
         absent_edges=dead_pairs, absent_qubits=dead_qubits, coordinates=position,
     )  # fmt: skip
-    return SimulatedDevice(device, noise)
+    return SimulatedDevice(device, noise, _crosstalk(profile.crosstalk, row, draws))
+
+
+def _crosstalk(values: Crosstalk, row: Mapping[tuple[int, ...], int], draws: _Draws) -> Real:
+    """Angle of each coupling, ``(E,)``."""
+    zz = draws.values(values.zz, "crosstalk.zz", len(row))
+    for special in values.coupling:
+        a, b = special.edge
+        zz[row[min(a, b), max(a, b)]] = draws.values(special.zz, f"crosstalk.{a}-{b}.zz", 1)[0]
+    return zz
 
 
 def _pauli_number(label: str) -> int:

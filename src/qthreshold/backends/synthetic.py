@@ -56,6 +56,9 @@ class SyntheticBackend:
         """True errors from the profile's channels."""
         return true_errors(self.device, self._noise, block)
 
+    def check(self, plan: Plan) -> None:
+        """Any plan can be drawn; crosstalk of the profile is left out."""
+
     def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Tallies:
         """Draw the outcomes of the ticket's circuits."""
         units = ticket.units(plan)

@@ -51,20 +51,17 @@ def _unit_row(plan: Plan, device: Device, unit: int) -> npt.NDArray[np.uint8]:
     table = _pair_table(gate, plan.block, device.basis)
     layers = [drawn.astype(np.int64)]
     if plan.padded:
-        layers.append(_PADDING + paddings[:, 0].astype(np.int64))
+        layers.append(native.PAIR_PADDING + paddings[:, 0].astype(np.int64))
     if plan.circuit_arm[circuit] == INTERLEAVED:
-        layers.append(np.full(m, _BLOCK))
+        layers.append(np.full(m, native.PAIR_BLOCK))
     if plan.padded:
-        layers.append(_PADDING + paddings[:, 1].astype(np.int64))
+        layers.append(native.PAIR_PADDING + paddings[:, 1].astype(np.int64))
     row = np.stack(layers, axis=1) if m else np.zeros((0, 1), dtype=np.int64)
     body = _with_barriers(row, _BARRIER_WORD)
     return table.join(np.concatenate([body, [_BARRIER_WORD] if m else [], [final]]).astype(np.int64))
 
 
-_ELEMENTS = 11520
-_PADDING = _ELEMENTS  # then 36 padding layers, the interleaved block and a barrier
-_BLOCK = _ELEMENTS + 36
-_BARRIER_WORD = _ELEMENTS + 37
+_BARRIER_WORD = native.PAIR_BLOCK + 1
 
 
 def _with_barriers(layers: npt.NDArray[np.int64], barrier: int) -> npt.NDArray[np.int64]:
@@ -87,10 +84,8 @@ def _one_qubit_table(basis: tuple[str, ...]) -> native.Words:
 def _pair_table(gate: str, block: str, basis: tuple[str, ...]) -> native.Words:
     """Words of all elements, then of the padding layers, the block and the barrier."""
     if (gate, block, basis) not in _tables:
-        elements, pads = native.native_words(gate), native.padding_words()
-        rest = native.Words.of([*(pads[i] for i in range(36)), native.block_word(block, gate), (native.BARRIER,)])
-        flat = np.concatenate([elements.flat, rest.flat])
-        words = native.Words(flat, np.concatenate([elements.start, elements.start[-1] + rest.start[1:]]))
+        pair = native.pair_words(gate, block)
+        words = native.Words(np.append(pair.flat, np.uint8(native.BARRIER)), np.append(pair.start, pair.start[-1] + 1))
         _tables[gate, block, basis] = _spelled(words, basis, 2)
     return _tables[gate, block, basis]
 

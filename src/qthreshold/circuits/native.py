@@ -27,6 +27,8 @@ __all__ = [
     "NATIVE",
     "NATIVE_UNITARY",
     "PADDINGS",
+    "PAIR_BLOCK",
+    "PAIR_PADDING",
     "Words",
     "block_element",
     "block_word",
@@ -40,6 +42,7 @@ __all__ = [
     "opcode_ptms",
     "padding_words",
     "pair_ptms",
+    "pair_words",
     "word_ptm",
     "words_ptms",
 ]
@@ -217,6 +220,21 @@ def native_words(gate: str) -> Words:
     one = one_qubit_words()
     tails = [[(*one[a], *_shift(one[b], 1)) for b in range(24)] for a in range(24)]
     return Words.of([(*c.core_words[k], *tails[a][b]) for k, (a, b) in zip(c.core.tolist(), c.parts.tolist(), strict=True)])
+
+
+PAIR_PADDING = 11520
+"""Where padding layers begin in :func:`pair_words`."""
+
+PAIR_BLOCK = PAIR_PADDING + 36
+"""Where the interleaved block is in :func:`pair_words`."""
+
+
+@functools.cache
+def pair_words(gate: str, block: str) -> Words:
+    """Words of all that sequences on a pair are made of: the 11,520 elements, the 36 padding layers, the interleaved block."""
+    elements, pads = native_words(gate), padding_words()
+    rest = Words.of([*(pads[i] for i in range(len(pads))), block_word(block, gate)])
+    return Words(np.concatenate([elements.flat, rest.flat]), np.concatenate([elements.start, elements.start[-1] + rest.start[1:]]))
 
 
 @functools.cache

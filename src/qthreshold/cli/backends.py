@@ -76,7 +76,7 @@ def show_(
             "true_cnot_error_best": float(truth.cnot_error[usable].min()) if truth is not None and len(usable) else None,
             "true_cnot_error_worst": float(truth.cnot_error[usable].max()) if truth is not None and len(usable) else None,
             "true_one_qubit_error_median": _median(truth.one_qubit_error) if truth is not None else None,
-            **limits, "excluded": _excluded(device),
+            **_crosstalk(backend), **limits, "excluded": _excluded(device),
         }  # fmt: skip
         if json:
             show_json(facts)
@@ -90,6 +90,13 @@ def show_(
             cell = number(value) if isinstance(value, float | None) else f"{value:,}" if isinstance(value, int) else str(value)
             table.add_row(key.replace("_", " "), cell)
         show(table)
+
+
+def _crosstalk(backend: "Backend") -> dict[str, object]:
+    """Least and largest angle of the couplings that have crosstalk, radians; nothing where there is none or circuits are not simulated."""
+    zz = getattr(backend, "crosstalk", None)
+    angles = [] if zz is None else [z for z in zz[backend.device.usable_edges].tolist() if z]
+    return {"crosstalk_zz_least": min(angles), "crosstalk_zz_largest": max(angles)} if angles else {}
 
 
 _MOST_LIMITS = 200  # pairs: each takes a tenth of a second

@@ -49,7 +49,7 @@ BackendSpec = Annotated[
         help="aer:PROFILE, fake:NAME, ibm:NAME, provider:MODULE:CALLABLE, offline:PROFILE; see 'qthreshold backends list'.",
     ),
 ]
-RecipeSpec = Annotated[str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="quick, default, thorough, or a TOML file.")]
+RecipeSpec = Annotated[str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="quick, default, thorough, precise, or a TOML file.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
 Confidence = Annotated[float, typer.Option("--confidence", help="Level of all intervals and of the verdicts.")]
 

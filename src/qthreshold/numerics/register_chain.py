@@ -71,6 +71,7 @@ def _from_seeds(chain: "_Chain", seeds: Ints, sizes: Ints, best: Bools, mean: Re
 def _sweep(chain: "_Chain", sizes: Ints, best: Bools, mean: Real, beyond: float) -> None:
     """From size to size in their order: a register that has grown or shrunk to the next one competes with the best known there."""
     ends = sizes.tolist()
+    chain.forget()
     for row in range(len(ends) - 1):
         if not np.isfinite(mean[row]):
             continue
@@ -101,6 +102,7 @@ class _Chain:
         self._inside: _Heaps = [[] for _ in range(graph.near.shape[1] + 1)]
         self._weight, self._pairs = 0.0, 0
         self._network = as_network(graph.n, graph.edges)
+        self._no_detour: set[int] = set()  # members that were not found to have one, until something beside them changes
         self.size = 0
         self.detour = _DETOUR
 
@@ -135,6 +137,7 @@ class _Chain:
         else:
             heappush(self._outside[links[v]], (cost[v], v))
         for u, c in self._near[v]:
+            self._no_detour.discard(u)
             links[u] += sign
             cost[u] = cost[u] + sign * c if links[u] else 0.0
             if member[u]:
@@ -150,6 +153,10 @@ class _Chain:
             joined.append(v)
         return joined
 
+    def forget(self) -> None:
+        """Look for detours again where none was found."""
+        self._no_detour.clear()
+
     def shrink(self, size: int) -> None:
         """Take qubits away without breaking the register, as far as some are found that may leave."""
         if self.size <= size:
@@ -157,10 +164,12 @@ class _Chain:
         needed = articulation(self._network, self.members())
         stuck = []
         while self.size > size and (v := self._next(self._inside, True, -1)) >= 0:
-            if self._links[v] == 1 or (v not in needed and self._may_leave(v)):
+            if self._links[v] == 1 or (v not in needed and v not in self._no_detour and self._may_leave(v)):
                 self._flip(v)
-            else:  # until something beside it leaves, or the next time
-                stuck.append(heappop(self._inside[self._links[v]]))
+                continue
+            stuck.append(heappop(self._inside[self._links[v]]))  # until something beside it changes, or the next time
+            if v not in needed:
+                self._no_detour.add(v)
         for entry in stuck:
             heappush(self._inside[self._links[entry[1]]], entry)
 
