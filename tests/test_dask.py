@@ -1,14 +1,17 @@
 """A real scheduler with real workers: the same results as here, and clear words when something is wrong."""
 
+import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 
 import pytest
 
 from qthreshold import cluster as cluster_module
+from qthreshold import pool as pool_module
 from qthreshold import workflow
 from qthreshold.errors import BackendError
 from qthreshold.pool import Pool
@@ -55,8 +58,8 @@ spacing = "isolated"
 NOBODY = "tcp://127.0.0.1:9"  # the discard port
 
 
-def job(out, *options):
-    return ["run", "-b", "aer:ring.toml", "-r", "wide.toml", "--seed", 3, "-o", out, "--as-of", "2026-01-01", "--no-progress", *options]
+def job(out, *options, engine="aer"):
+    return ["run", "-b", f"{engine}:ring.toml", "-r", "wide.toml", "--seed", 3, "-o", out, "--as-of", "2026-01-01", "--no-progress", *options]
 
 
 def counts_of(directory):
@@ -91,6 +94,12 @@ def cluster(tmp_path_factory):
     with DaskCluster(tmp_path_factory.mktemp("cluster"), options=("--nanny",)) as running, Pool(dask=running.address) as pool:
         wait_for(lambda: len(pool.connect()["workers"]) and pool._crew._members()[1:])  # both
         yield running
+
+
+def test_a_cluster_gives_the_tallies_of_one_process(at, cluster, monkeypatch, capsys):
+    for out, options in (("exact", ("--workers", 1)), ("exactly", ("--dask", cluster.address, "--max-memory", "64MiB"))):
+        assert here(job(out, "-q", *options, engine="exact"), monkeypatch, capsys) == Answer(0, "", "")
+    assert counts_of(at / "exact") == counts_of(at / "exactly")
 
 
 def test_a_cluster_gives_the_counts_of_one_process(at, cluster, monkeypatch, capsys):
@@ -174,7 +183,7 @@ def test_a_worker_out_of_memory_is_one_line(tmp_path):
 
 
 def test_a_lost_scheduler_leaves_a_run_that_goes_on_elsewhere(at, tmp_path, monkeypatch, capsys):
-    with DaskCluster(tmp_path) as doomed:
+    with DaskCluster(tmp_path, 1) as doomed:
         process = start(*job("lost", "--dask", doomed.address))
         wait_for(lambda: len(counts_of(at / "lost")) >= 2)
         doomed.scheduler.kill()
@@ -184,7 +193,7 @@ def test_a_lost_scheduler_leaves_a_run_that_goes_on_elsewhere(at, tmp_path, monk
     assert (process.returncode, printed) == (4, ""), errors
     assert errors == f"qthreshold: lost the Dask scheduler at {doomed.address}; finish it with 'qthreshold resume lost'\n"
     assert 2 <= len(counts_of(at / "lost")) < len(counts_of(at / "alone"))
-    assert here(["resume", "lost", "-q"], monkeypatch, capsys) == Answer(0, "", "")
+    assert here(["resume", "lost", "-q", "--workers", 1], monkeypatch, capsys) == Answer(0, "", "")
     assert counts_of(at / "lost") == counts_of(at / "alone")
 
 
@@ -204,15 +213,26 @@ def test_nobody_there_is_one_line_in_seconds(at):
     assert answer.err.endswith("; finish it with 'qthreshold resume nobody'\n")
 
 
-def test_somebody_else_there_is_one_line_in_seconds(monkeypatch, capsys):
-    monkeypatch.setattr(cluster_module, "_CONNECT", 0.5)
+@pytest.mark.parametrize("greeting", [b"", b"SSH-2.0-OpenSSH_9.6\r\n" * 20])
+def test_somebody_else_there_is_one_line_in_seconds(greeting):
     with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet():
+            with contextlib.suppress(OSError):  # closed
+                while True:
+                    callers.append(server.accept()[0])
+                    callers[-1].sendall(greeting)
+
+        callers = []
+        threading.Thread(target=greet, daemon=True).start()
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         began = time.monotonic()
-        answer = here(["doctor", "--dask", address], monkeypatch, capsys)
-        assert time.monotonic() - began < 3
+        answer = qthreshold("doctor", "--dask", address)
+        assert time.monotonic() - began < 8
+        for caller in callers:
+            caller.close()
     assert answer.code == 4
-    assert answer.err.startswith(f"qthreshold: no Dask scheduler answers at {address}")
+    assert answer.err.startswith(f"qthreshold: no Dask scheduler answers at {address} (")
     assert answer.err.count("\n") == 1
 
 
@@ -223,6 +243,17 @@ def test_a_scheduler_without_workers_says_how_to_start_one(tmp_path, monkeypatch
     assert answer.code == 4
     assert f"has no workers; start one with 'dask worker {empty.address} --nthreads 1'" in answer.err
     assert answer.err.count("\n") == 1
+
+
+def test_a_cluster_that_loses_all_of_its_workers_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster_module, "_EMPTY", 0.5)
+    monkeypatch.setattr(pool_module, "_LOOK", 0.3)
+    with DaskCluster(tmp_path, 1) as dwindling, Pool(dask=dwindling.address) as pool:
+        results = pool.run(work.slowly, range(100))
+        next(results)
+        dwindling.workers[0].kill()
+        with pytest.raises(BackendError, match=r"has lost all of its workers; start one with 'dask worker tcp://127"):
+            dict(results)
 
 
 def test_a_worker_that_starts_a_moment_later_is_waited_for(tmp_path):
@@ -239,8 +270,23 @@ def test_the_address_of_a_worker_is_no_scheduler(cluster):
         pool.connect()
 
 
+def test_the_package_that_is_missing_is_named(at, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    answer = here(["doctor", "--dask", NOBODY], monkeypatch, capsys)
+    assert answer.code == 2
+    assert answer.err == "qthreshold: --dask needs a package that is not installed: pip install 'qthreshold[dask]'\n"
+
+
+def test_an_interrupt_leaves_a_run_that_goes_on(at, cluster):
+    process = start(*job("interrupted", "--dask", cluster.address))
+    wait_for(lambda: len(counts_of(at / "interrupted")) >= 1)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=30) == ("", "qthreshold: interrupted; finish it with 'qthreshold resume interrupted'\n")
+    assert process.returncode == 130
+
+
 def test_certificates_that_are_missing_are_one_line(cluster, monkeypatch, capsys):
     answer = here(["doctor", "--dask", cluster.address.replace("tcp", "tls")], monkeypatch, capsys)
     assert answer.code == 2
-    assert "certificates are needed" in answer.err
+    assert "needs certificates" in answer.err
     assert answer.err.count("\n") == 1

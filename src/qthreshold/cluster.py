@@ -1,9 +1,11 @@
 """A cluster as a place to work: any that ``dask.distributed`` reaches. That package is imported only when a cluster is asked for."""
 
+import asyncio
 import contextlib
 import functools
 import importlib
 import importlib.metadata
+import importlib.util
 import logging
 import pickle
 import re
@@ -211,20 +213,35 @@ class Cluster:
             InputError: This kind of address needs something that is not there.
             BackendError: No scheduler answers.
         """
+        self._check_protocol()
         self._knock()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about versions: these are compared, and said in one line
-            try:
+        try:
+            _within(2 * _CONNECT, lambda: asyncio.run(asyncio.wait_for(self._identity(), _CONNECT)))  # in a thread: a notebook has a loop of its own
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about versions: these are compared, and said in one line
                 return _within(2 * _CONNECT, lambda: self._dask.Client(self.address, timeout=_CONNECT, set_as_default=False, name="qthreshold"))
-            except OSError as error:
-                raise self._unreachable(str(error)) from None
-            except Exception as error:  # what a stranger's answer leads to is not foreseeable
-                kind = self.address.partition(":")[0]
-                if kind == "tls":
-                    raise InputError(f"{self.address}: certificates are needed and not configured ({error}); see docs/cluster.md") from None
-                if kind == "ucx":
-                    raise InputError(f"{self.address}: distributed cannot speak ucx here ({error}); use tcp or tls") from None
-                raise self._unreachable(f"something else answers: {type(error).__name__}") from None
+        except OSError as error:
+            raise self._unreachable(str(error) or "no answer in time") from None
+        except Exception as error:  # what a stranger's answer leads to is not foreseeable
+            raise self._unreachable(f"something else answers: {type(error).__name__}") from None
+
+    async def _identity(self) -> Any:
+        """What listens there says of itself: asked before there is a client, since one that fails to start complains when it is thrown away."""
+        arguments = self._dask.Security().get_connection_args("client")
+        async with self._dask.rpc(self.address, connection_args=arguments) as there:
+            return await there.identity()
+
+    def _check_protocol(self) -> None:
+        """What an address other than tcp needs.
+
+        Raises:
+            InputError: It is not there.
+        """
+        kind = self.address.partition(":")[0]
+        if kind == "tls" and not self._dask.Security().get_connection_args("client").get("ssl_context"):
+            raise InputError(f"--dask {self.address} needs certificates, and Dask has none configured; see docs/cluster.md")
+        if kind == "ucx" and not any(importlib.util.find_spec(n) for n in ("ucp", "ucxx", "distributed_ucxx")):
+            raise InputError(f"--dask {self.address} needs ucx-py or ucxx, which are not installed; tcp:// and tls:// need nothing more")
 
     def _knock(self) -> None:
         """Whether anybody listens there: the client itself would try again and again for all of its time."""

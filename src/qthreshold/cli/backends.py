@@ -55,7 +55,7 @@ def show_(
     \b
     Examples:
       qthreshold backends show aer:heron-133
-      qthreshold backends show exact:coherent-16 --bias    how far each protocol would be off
+      qthreshold backends show exact:coherent-16 --bias   how far off protocols are
     """  # noqa: D301
     with guarded():
         from rich import box
