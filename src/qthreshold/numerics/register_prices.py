@@ -26,14 +26,14 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 PRICES = 60  # at most
-_FEWEST_PRICES = 2  # fewer are not worth it
+_FEWEST_PRICES = (2, 8)  # fewer are not worth it: for a whole component, for pieces, where narrower ones with more prices do better
 _MARKUP = (0.3, 1.0, 1.7)
 _DRAW_WORK = 1200  # candidates times prices for each draw and qubit
 _ALONE_WORK = 1_400_000  # candidates for one set of errors
 _CHUNK = 1500  # draws times prices at a time: tables stay in the cache
 _ENOUGH = 60  # sizes of registers to learn prices from
 _SEARCHED = 512  # qubits up to which all sizes are searched for them
-_REGION_WIDTHS = (9, 6, 4)  # of the regions into which wide graphs are cut
+_REGION_WIDTHS = (9, 7, 6, 4)  # of the regions into which wide graphs are cut
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -79,9 +79,9 @@ def priced_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools, known: B
     for graph in parts:
         inside = used[np.isin(edges[used, 0], graph.nodes)]
         bound = np.full((draws, graph.n + 1), -np.inf)
-        for regions in divisions_of(graph, _DRAW_WORK * graph.n // _FEWEST_PRICES):
+        for regions in divisions_of(graph, _DRAW_WORK * graph.n // _FEWEST_PRICES[0]):
             tried = min(PRICES, _DRAW_WORK * graph.n // sum(move.candidates for region in regions for move in region.moves))
-            if tried >= _FEWEST_PRICES:
+            if tried >= _FEWEST_PRICES[len(regions) > 1]:
                 prices = prices_for(graph, _registers(graph, known), tried, loose=len(regions) > 1 or not alive[:, inside].all())
                 bound = np.maximum(bound, bounds_at(graph, regions, error[:, inside], alive[:, inside], prices))
                 break
