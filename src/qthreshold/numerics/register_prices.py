@@ -13,6 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from qthreshold.numerics.graphs import sparse_table
+from qthreshold.numerics.register_bounds import forest_bounds
 from qthreshold.numerics.register_chain import chained
 from qthreshold.numerics.register_costs import Move, cheapest, moves_of
 from qthreshold.numerics.register_graph import Graph, components_of, graph_of, is_two_sided, pair_range, weights_of
@@ -26,14 +27,16 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 PRICES = 60  # at most
-_FEWEST_PRICES = 2  # fewer are not worth it
+_FEWEST_PRICES = (2, 8)  # fewer are not worth it: for a whole component, for pieces, where narrower ones with more prices do better
+_PLACES = 20  # sizes at which these are varied where unconnected sets compete
 _MARKUP = (0.3, 1.0, 1.7)
+_STEEPER = (1.0, 1.3, 1.6)
 _DRAW_WORK = 1200  # candidates times prices for each draw and qubit
 _ALONE_WORK = 1_400_000  # candidates for one set of errors
 _CHUNK = 1500  # draws times prices at a time: tables stay in the cache
 _ENOUGH = 60  # sizes of registers to learn prices from
 _SEARCHED = 512  # qubits up to which all sizes are searched for them
-_REGION_WIDTHS = (9, 6, 4)  # of the regions into which wide graphs are cut
+_REGION_WIDTHS = (9, 7, 6, 4)  # of the regions into which wide graphs are cut
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -79,10 +82,13 @@ def priced_bounds(n_nodes: int, edges: Ints, error: Real, alive: Bools, known: B
     for graph in parts:
         inside = used[np.isin(edges[used, 0], graph.nodes)]
         bound = np.full((draws, graph.n + 1), -np.inf)
-        for regions in divisions_of(graph, _DRAW_WORK * graph.n // _FEWEST_PRICES):
+        for regions in divisions_of(graph, _DRAW_WORK * graph.n // _FEWEST_PRICES[0]):
             tried = min(PRICES, _DRAW_WORK * graph.n // sum(move.candidates for region in regions for move in region.moves))
-            if tried >= _FEWEST_PRICES:
-                prices = prices_for(graph, _registers(graph, known), tried, loose=len(regions) > 1 or not alive[:, inside].all())
+            if tried >= _FEWEST_PRICES[len(regions) > 1]:
+                loose = len(regions) > 1 or not alive[:, inside].all()
+                prices = prices_for(graph, _registers(graph, known), tried, loose)
+                if loose:
+                    prices = _most_telling(graph, regions, alive[0, inside], prices, tried)
                 bound = np.maximum(bound, bounds_at(graph, regions, error[:, inside], alive[:, inside], prices))
                 break
         best[:, : graph.n + 1] = np.minimum(best[:, : graph.n + 1], bound)
@@ -148,24 +154,42 @@ def cut_regions(graph: Graph, pieces: list[Ints]) -> list[_Region]:
 
 
 def prices_for(graph: Graph, members: Bools, count: int, loose: bool) -> _Prices:
-    """About ``count`` prices from the best registers known of many sizes, shape ``(K, n)``.
+    """Prices from the best registers known of many sizes, shape ``(K, n)``; about ``count``, but all variants if ``loose``.
 
     At a price for pairs all registers known have costs; the reward for qubits is the slope of their convex hull at the size in question.
-    The price is the mean of the register of that size, and more where unconnected sets compete (``loose``: pairs are cut or missing):
-    these have fewer pairs than a connected register needs, and the more a pair is worth, the dearer that is.
+    The price is the mean of the register of that size. Where unconnected sets compete (``loose``: pairs are cut or missing), it is more,
+    and the reward less: these have fewer pairs than a connected register needs, and the more a pair is worth, the dearer that is; and they
+    find good pairs all over the device, so that more qubits come too cheap. How much is best depends on the device: variants are tried.
     """
     weight, pairs = weights_of(graph, members)
     size, row = np.unique(np.where(pairs > 0, members.sum(axis=1), 0), return_index=True)
     size, row = size[size > 0], row[size > 0]
     weight, pairs = weight[row], pairs[row]
-    marks = np.array(_MARKUP if loose and count >= 30 else [1.0] if loose else [0.0])
-    place = (np.arange(count // marks.size) + 0.5) / (count // marks.size)
+    marks, steeper = (np.array(_MARKUP), np.array(_STEEPER)) if loose else (np.zeros(1), np.ones(1))
+    places = _PLACES if loose else count
+    place = (np.arange(places) + 0.5) / places
     at = np.searchsorted(size, (2 + (graph.n - 2) * place**1.5).astype(np.int64))  # small registers differ more from size to size
-    at, mark = (grid.ravel() for grid in np.meshgrid(np.unique(np.minimum(at, size.size - 1)), marks))
+    at, mark, times = (grid.ravel() for grid in np.meshgrid(np.unique(np.minimum(at, size.size - 1)), marks, steeper))
     price = (weight / pairs)[at]
     price = price + np.abs(price) * 0.5 * mark * (1 - size[at] / graph.n) ** 1.5
-    reward = [_slope(size, weight - p * pairs, k) for p, k in zip(price.tolist(), size[at].tolist(), strict=True)]
-    return _Prices(price=price, reward=np.array(reward), members=members[row[at]])
+    slope = np.array([_slope(size, weight - p * pairs, k) for p, k in zip(price.tolist(), size[at].tolist(), strict=True)])
+    return _Prices(price=price, reward=slope - np.abs(slope) * (times - 1), members=members[row[at]])
+
+
+def _most_telling(graph: Graph, regions: Sequence[_Region], alive: Bools, prices: _Prices, count: int) -> _Prices:
+    """Those that together give the best bounds for the errors of the graph, with the pairs of one draw, chosen one after the other."""
+    size = np.unique(np.geomspace(2, graph.n, _ENOUGH).astype(np.int64))
+    bound = _bounds_by_price(graph, regions, alive, prices)[:, size]
+    reached = np.maximum(bound.min(axis=0), forest_bounds(graph.n, graph.edges, graph.error[None], np.ones((1, alive.size), dtype=bool))[0, size])
+    scale = np.abs(bound).max(axis=0) + np.finfo(np.float64).tiny
+    chosen: list[int] = []
+    while len(chosen) < min(count, len(bound)):
+        gain = (np.maximum(bound - reached, 0.0) / scale).sum(axis=1)
+        if chosen and not gain.max() > 0:
+            break
+        chosen.append(int(gain.argmax()))
+        reached = np.maximum(reached, bound[chosen[-1]])
+    return _Prices(price=prices.price[chosen], reward=prices.reward[chosen], members=prices.members[chosen])
 
 
 def _slope(x: Ints, y: Real, at: int) -> float:
@@ -184,13 +208,9 @@ def _slope(x: Ints, y: Real, at: int) -> float:
 
 def bounds_at(graph: Graph, regions: Sequence[_Region], error: Real, alive: Bools, prices: _Prices) -> Real:
     """Bounds of a component from given prices, shape ``(D, n + 1)``."""
-    n, draws, count = graph.n, len(error), prices.price.size
-    size = np.arange(2, n + 1)
-    label = np.zeros(n, dtype=np.int64)
-    degree = np.bincount(graph.edges.ravel(), minlength=n)
-    least, most = pair_range(label, degree, is_two_sided(n, graph.edges), label[1:], size)
-    least = np.maximum(least - (~alive).sum(axis=1)[:, None], size - 1)
-    bounds = np.full((draws, n + 1), -np.inf)
+    draws, count = len(error), prices.price.size
+    size, least, most = _ranges(graph, alive)
+    bounds = np.full((draws, graph.n + 1), -np.inf)
     bounds[:, :2] = np.inf
     chunk = max(1, min(_CHUNK, 5_000_000 // len(graph.edges)) // count)
     for first in range(0, draws, chunk):
@@ -201,6 +221,24 @@ def bounds_at(graph: Graph, regions: Sequence[_Region], error: Real, alive: Bool
             rest = cheapest[:, j, None] + q * size
             bounds[here, 2:] = np.maximum(bounds[here, 2:], p + rest / np.where(rest < 0, least[here], most))
     return bounds
+
+
+def _bounds_by_price(graph: Graph, regions: Sequence[_Region], alive: Bools, prices: _Prices) -> Real:
+    """Bounds for the errors of the graph, but with some pairs only, from each price alone, shape ``(J, n + 1)``."""
+    size, least, most = _ranges(graph, alive[None])
+    cost = np.where(alive[:, None], graph.error[:, None] - prices.price, 0.0)[:, None]
+    rest = _cheapest_cut(graph, regions, cost, prices)[0][:, None] + prices.reward[:, None] * size
+    bounds = np.full((prices.price.size, graph.n + 1), np.inf)
+    bounds[:, 2:] = prices.price[:, None] + rest / np.where(rest < 0, least, most)
+    return bounds
+
+
+def _ranges(graph: Graph, alive: Bools) -> tuple[Ints, Ints, Ints]:
+    """Sizes from 2, how few pairs registers of these can have in each draw, ``(D, n - 1)``, and how many."""
+    size, label = np.arange(2, graph.n + 1), np.zeros(graph.n, dtype=np.int64)
+    degree = np.bincount(graph.edges.ravel(), minlength=graph.n)
+    least, most = pair_range(label, degree, is_two_sided(graph.n, graph.edges), label[1:], size)
+    return size, np.maximum(least - (~alive).sum(axis=1)[:, None], size - 1), most
 
 
 def _cheapest_cut(graph: Graph, regions: Sequence[_Region], cost: Real, prices: _Prices) -> Real:
