@@ -55,7 +55,7 @@ def show_(
     \b
     Examples:
       qthreshold backends show aer:heron-133
-      qthreshold backends show exact:coherent-16 --bias   how far off protocols are
+      qthreshold backends show exact:coherent-16 --bias   what protocols find
     """  # noqa: D301
     with guarded():
         from rich import box

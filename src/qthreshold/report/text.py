@@ -320,7 +320,8 @@ def _device_table(s: dict[str, Any]) -> Table:
     table.add_row("pairs measured", f"{len(counted):,}" + (f", {len(failed):,} could not be fitted" if failed else ""))
     table.add_row(f"C-NOT error, mean ({level})", span(error["mean"]))
     if error["true_mean"] is not None:
-        table.add_row("  true mean (simulator)", number(error["true_mean"]))
+        alone = ", each pair alone" if error["interpretation"].get("context") == "simultaneous" else " (simulator)"
+        table.add_row(f"  true mean{alone}", number(error["true_mean"]))
     if not _is_upper(s):
         table.add_row("  worst case of protocol", f"{number(error['systematic'][0])} to {number(error['systematic'][1])}")
     elif error["mean"]["best"] is not None:
