@@ -80,6 +80,5 @@ def main() -> None:
     shutil.rmtree(HERE / "__pycache__", ignore_errors=True)
 
 
-
 if __name__ == "__main__":
     main()
