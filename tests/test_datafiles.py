@@ -183,16 +183,16 @@ def test_a_fault_of_a_whole_table_is_reported_at_the_field_to_change(case, tmp_p
 
 
 TRICKY = {  # TOML that could be taken for tables and fields
-    "long text": "text = \"\"\"\n[part]\nsize = -1\n\\\"\"\"\"\n",
-    "long literal text": "text = \'\'\'\n[part]\nsize = -1\n\"\"\"\'\'\'\n",
-    "text with brackets": "text = \"[part] # { size = -1\"\n",
-    "literal text with a quote": "text = \'\\\'\n",
+    "long text": 'text = """\n[part]\nsize = -1\n\\""""\n',
+    "long literal text": "text = '''\n[part]\nsize = -1\n\"\"\"'''\n",
+    "text with brackets": 'text = "[part] # { size = -1"\n',
+    "literal text with a quote": "text = '\\'\n",
     "comment": "# [part]\n# size = -1\n",
     "time with a blank": "text = 2024-09-06 07:32:00Z\n",
     "list of lists": "text = [[1, 2], [\n  3,\n  [4, [5]]\n], 2024-09-06]\n",
     "empty list and table": "text = [ ]\nother = { }\n",
     "windows line ends": "text = 1\r\nother = [\r\n1]\r\n",
-    "quoted keys": "\"a.b\" = 1\n\'c\'.\"d\" = 2\n",
+    "quoted keys": '"a.b" = 1\n\'c\'."d" = 2\n',
     "tight": "a=1\nb=[1,2]\nc={d=1,e=[2]}\n",
 }
 
@@ -206,7 +206,7 @@ class Loose(Schema):
 
 @pytest.mark.parametrize("case", TRICKY)
 def test_nothing_that_only_looks_like_a_table_or_field_is_taken_for_one(case, tmp_path):
-    text = TRICKY[case] + "[part]\nkind = \'b\'\nsize = -1\n"
+    text = TRICKY[case] + "[part]\nkind = 'b'\nsize = -1\n"
     path = tmp_path / "mine.toml"
     path.write_bytes(text.encode())
     with pytest.raises(InputError, match=f", line {text.count(chr(10))}: part.size: "):

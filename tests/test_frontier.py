@@ -1,10 +1,12 @@
 """Best connected parts of a measured device: halves that pick and halves that estimate, doubt, failed fits, and when there are none."""
 
+import pickle
+
 import numpy as np
 import pytest
 
 from qthreshold.fits import make_fits
-from qthreshold.frontier import _Half, make_frontier, reported_frontier
+from qthreshold.frontier import _Half, _sizes, make_frontier, reported_frontier
 from qthreshold.metrics import make_metrics
 from qthreshold.recipe import Criteria
 from reference.devices import device_of
@@ -16,12 +18,12 @@ DEVICE = device_of(GRID, "cz", 12)
 TRUTH = 2e-3 * np.random.default_rng(1).lognormal(0, 0.5, len(DEVICE.edges))
 
 
-def made(decays, *, device=DEVICE, seed=3, criteria=None, connected=None, change=None):
+def made(decays, *, device=DEVICE, seed=3, criteria=None, connected=None, change=None, **options):
     rng, criteria = np.random.default_rng(seed), criteria or Criteria()
     fits = make_fits(decays, 0.95)
     fits = fits if change is None else change(fits)
     metrics = make_metrics(device, fits, criteria, rng, connected=connected)
-    return make_frontier(device, decays, fits, metrics, criteria, rng), fits, metrics
+    return make_frontier(device, decays, fits, metrics, criteria, rng, **options), fits, metrics
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def test_each_half_picks_by_its_own_sequences_and_is_estimated_by_the_others(fro
         np.testing.assert_allclose(frontier.picked_half[half], [wanted[k] for k in frontier.sizes.tolist()])
         whole = errors[1].cnot[:, 0].mean()  # of all twelve qubits there is one part only
         assert frontier.estimate[half, -1] == pytest.approx(whole)
-        assert frontier.standard_error[half, -1] == pytest.approx(np.sqrt((errors[1].cnot_error**2).sum()) / len(DEVICE.edges))
+        assert frontier.standard_error[half, -1] == pytest.approx(np.sqrt((errors[1].cnot_error ** 2).sum()) / len(DEVICE.edges))
 
 
 def take(decays, half):
@@ -148,3 +150,46 @@ def test_reported_errors_are_taken_as_they_are():
     silent = TRUTH.copy()
     silent[2] = np.nan
     assert "1 of 17 pairs report no error" in reported_frontier(12, DEVICE.edges, silent, 0.95).reason
+
+
+def elsewhere(function, tasks):
+    """As another process would: pickled, and in another order."""
+    for i in reversed(range(len(tasks))):
+        yield i, pickle.loads(pickle.dumps(function(pickle.loads(pickle.dumps(tasks[i])))))
+
+
+def test_whoever_runs_the_tasks_the_frontier_is_the_same(frontier, decays):
+    assert made(decays, run=elsewhere)[0].id == frontier.id
+
+
+def test_of_large_devices_some_sizes_are_looked_at_and_all_are_bounded(frontier, decays):
+    some = made(decays, every_size=4)[0]
+    assert some.sizes.tolist() == [2, 3, 4, 10, 12]
+    row = np.searchsorted(frontier.sizes, some.sizes)
+    for field in ("picked", "bound", "cross", "members"):
+        np.testing.assert_array_equal(getattr(some, field), getattr(frontier, field)[row])
+    assert np.isfinite(some.draw_bound[:, 2:]).all()
+    assert some.draw_bound.shape == some.draw_bound_low.shape == (1000, 13)
+    # the draws are the same, and of all qubits there is one part only
+    np.testing.assert_allclose(some.draw_bound[:, 12], frontier.draw_bound[:, 12])
+
+
+@pytest.mark.parametrize("n", [513, 2025, 10000])
+def test_sizes_looked_at_hold_those_at_which_rules_begin(n):
+    sizes = _sizes(n, 512).tolist()
+    assert sizes[0] == 2
+    assert sizes[-1] == n
+    assert sizes == sorted(set(sizes))
+    assert {k for k in (34, 50, 100, 200, 350, 500, 700, 1100, 2000) if k <= n} <= set(sizes)
+    assert len(sizes) < 250
+    assert (np.array(sizes[1:]) / sizes[:-1]).max() <= 1.5  # 2 and 3
+    assert _sizes(512, 512).tolist() == list(range(2, 513))
+
+
+def test_reported_errors_of_a_large_device_are_bounded_at_every_size():
+    n = 900
+    line = np.stack([np.arange(n - 1), np.arange(1, n)], axis=1)
+    found = reported_frontier(n, line, 2e-3 * np.random.default_rng(4).lognormal(0, 0.3, n - 1), 0.95)
+    assert found.sizes.size < n - 1
+    assert np.isfinite(found.draw_bound[0, 2:]).all()
+    np.testing.assert_array_equal(found.draw_bound[0, found.sizes], found.bound)

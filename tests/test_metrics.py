@@ -342,3 +342,12 @@ def test_a_failed_fit_between_two_halves_leaves_open_that_they_hang_together():
     one = np.full(9, 5e-4)
     one[4] = np.nan
     assert set(metrics_of(device, one=one).draw_qubits_if.tolist()) == {9}
+
+
+@pytest.mark.parametrize("cells", [1, 100, 7777])
+def test_how_many_draws_are_looked_at_at_a_time_changes_nothing(cells, monkeypatch):
+    device = line_device("cz", 6)
+    fits = fits_of(device, cnot=[4e-3, np.nan, 3e-3, 0.05, 2e-3], se=1e-3, dof=12, one=[5e-4, 1e-3, np.nan, 5e-4, 5e-4, 5e-4], read=0.1)
+    at_once = make_metrics(device, fits, Criteria(), np.random.default_rng(5))
+    monkeypatch.setattr("qthreshold.metrics._CELLS", 100 * cells)
+    assert make_metrics(device, fits, Criteria(), np.random.default_rng(5)).id == at_once.id

@@ -32,9 +32,7 @@ def limits(**most):
     return Limits(schema="qthreshold/limits/1", provider="test", checked=datetime.date(2026, 11, 24), source="-", **most)
 
 
-@given(
-    st.integers(1, 60), st.integers(1000, 30_000), st.integers(200_000, 400_000), st.integers(300, 2000), st.integers(1_000, 10_000)
-)
+@given(st.integers(1, 60), st.integers(1000, 30_000), st.integers(200_000, 400_000), st.integers(300, 2000), st.integers(1_000, 10_000))
 def test_jobs_hold_every_circuit_once_and_keep_every_limit(circuits, executions, payload, gates, per_qubit):
     chosen = limits(circuits=circuits, executions=executions, payload_bytes=payload, two_qubit_gates=gates, instructions_per_qubit=per_qubit)
     load = circuit_load(PLAN, DEVICE, {})

@@ -371,7 +371,7 @@ def test_a_shifted_asymptote_is_said_and_fitted(arms):
 def test_results_that_drift_in_time_are_said_to_and_keep_their_numbers(direction):
     rng = np.random.default_rng(26)
     ramp = np.linspace(-0.08, 0.08, 40)[::direction]  # of the survival at the longer lengths, in the course of the run
-    s = 0.72 * 0.99**LONG[:, None] + 0.25 + ramp * (LONG > 20)[:, None]
+    s = 0.72 * 0.99 ** LONG[:, None] + 0.25 + ramp * (LONG > 20)[:, None]
     fit = fit_decays(LONG, rng.binomial(1000, np.broadcast_to(s, (100, 5, 40))), 1000)
     assert (fit.status == "drift").mean() > 0.95
     assert np.isfinite(fit.p).all()
@@ -426,7 +426,7 @@ def uneven_readout(p, outcome, lengths, shots, rng, flips=(0.01, 0.03)):
     """Counts (N, L, K) of sequences that should end in ``outcome``, with P(1|0) and P(0|1) of both qubits."""
     one = np.array([[1 - flips[0], flips[1]], [flips[0], 1 - flips[1]]])  # read, true
     read = np.kron(one, one)
-    signal = p**lengths[:, None]
+    signal = p ** lengths[:, None]
     survival = read.diagonal() * (signal + (1 - signal) / 4) + (read.sum(axis=1) - read.diagonal()) * (1 - signal) / 4  # (L, 4)
     return rng.binomial(shots, survival[np.arange(len(lengths))[:, None], outcome])
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from qthreshold.backends.profiles import Topology, layout, load_profile
 from qthreshold.numerics import register_bounds, register_prices, register_program
 from qthreshold.numerics.frontier import best_subregisters, register_edges, subregister_bounds
+from qthreshold.numerics.register_chain import chained
 from qthreshold.numerics.register_graph import components_of, graph_of, means_of
 from qthreshold.numerics.register_search import enumerated, searched, subtrees
 from reference import frontier as twin
@@ -405,3 +406,73 @@ def test_a_grid_of_2025_qubits_gets_registers_and_bounds():
     assert np.median(gap) < 0.08
     for row in found.members[::50]:
         assert twin.connected(np.flatnonzero(row).tolist(), edges.tolist())
+
+
+def test_chains_are_connected_never_below_the_optimum_and_seldom_above():
+    equal = total = 0
+    for graph in random_components(60, 8, 14):
+        sizes = np.unique([2, 3, 5, 8, graph.n])
+        sizes = sizes[sizes <= graph.n]
+        members = chained(graph, sizes)
+        assert members.sum(axis=1).tolist() == sizes.tolist()
+        assert walks(members, graph.edges)
+        best, found = means_of(graph, enumerated(graph))[sizes], means_of(graph, members)
+        assert (found >= best - 1e-12 * np.abs(best)).all()
+        equal, total = equal + (found <= best + 1e-12 * np.abs(best)).sum(), total + best.size
+    assert total > 600
+    assert equal / total > 0.95
+
+
+def test_where_only_some_sizes_are_asked_every_size_still_has_a_bound(monkeypatch):
+    monkeypatch.setattr("qthreshold.numerics.frontier._ENUMERATED", 1)
+    monkeypatch.setattr("qthreshold.numerics.frontier.ENTRIES", 0)  # nothing is solved exactly
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        n, edges = any_graph(SHAPES[seed % len(SHAPES)], int(rng.integers(5, 11)), rng)
+        error = weights(len(edges), KINDS[seed % 4], rng)
+        truth = twin.frontier(n, edges, error)
+        found = best_subregisters(n, edges, error, np.array([2, 4, 7, 90]))
+        most = max(truth, default=1)
+        assert found.sizes.tolist() == sorted({k for k in (2, 4, 7, most) if 2 <= k <= most})
+        assert found.members.sum(axis=1).tolist() == found.sizes.tolist()
+        assert walks(found.members, edges)
+        assert np.flatnonzero(np.isfinite(found.floor)).tolist() == list(truth)
+        for size, best in truth.items():
+            assert found.floor[size] <= best + 1e-12 * abs(best) + 1e-14
+        np.testing.assert_array_equal(found.bound, found.floor[found.sizes])
+        assert all(mean >= truth[k] - 1e-12 * abs(mean) for k, mean in zip(found.sizes.tolist(), found.mean.tolist(), strict=True))
+
+
+def test_bounds_hold_whatever_registers_are_said_to_be_known():
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        n, edges = any_graph(SHAPES[seed % len(SHAPES)], int(rng.integers(5, 11)), rng)
+        draws = np.stack([weights(len(edges), KINDS[seed % 4], rng) for _ in range(2)])
+        bounds = subregister_bounds(n, edges, draws, known=rng.random((40, n)) < 0.5)
+        for d in range(2):
+            truth = twin.frontier(n, edges, draws[d])
+            assert all(bounds[d, size] <= best + 1e-12 * abs(best) + 1e-14 for size, best in truth.items())
+
+
+@pytest.mark.parametrize("dead", [0.0, 0.05])
+def test_bounds_of_a_cut_device_hold_for_what_a_search_finds(dead):
+    n, edges = grid(18, 18)
+    rng = np.random.default_rng(11)
+    draws = weights(len(edges), "lognormal", rng) * (1 + 0.05 * rng.standard_normal((3, len(edges))))
+    alive = rng.random(draws.shape) >= dead
+    bounds = subregister_bounds(n, edges, draws, alive)
+    forest = register_bounds.forest_bounds(n, edges, draws, alive)
+    for d in range(3):
+        found = best_subregisters(n, edges[alive[d]], draws[d, alive[d]], np.array([3, 10, 34, 100, 200]))
+        assert (bounds[d, found.sizes] <= found.mean * (1 + 1e-12)).all()
+    assert np.median(bounds[:, 34] / forest[:, 34]) > (1.05 if dead == 0 else 0.999)
+
+
+def test_a_long_line_takes_no_table_of_all_sizes():
+    n = 3000
+    error = weights(n - 1, "lognormal", np.random.default_rng(2))
+    found = best_subregisters(n, np.stack([np.arange(n - 1), np.arange(1, n)], axis=1), error, np.array([2, 50, 1000]))
+    sums = np.concatenate([[0], np.cumsum(error)])
+    wanted = [(sums[k - 1 :] - sums[: 1 - k]).min() / (k - 1) for k in (2, 50, 1000, 3000)]
+    np.testing.assert_allclose(found.mean, wanted, rtol=1e-9)
+    assert found.members.shape == (4, n)
