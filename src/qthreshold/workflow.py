@@ -899,7 +899,7 @@ def resume(
         patience: How long to wait for a provider.
     """
     header, _, plan = _read(directory)
-    with Pool(workers, dask, max_memory, say=watch.say) as pool:
+    with _connected(Pool(workers, dask, max_memory, say=watch.say)) as pool:
         if _is_offline(header):
             _expect_all(directory, header, plan)
         elif not _is_table(header) and _missing(directory, header, plan):
@@ -969,7 +969,7 @@ def run(
         BackendError: The device or simulator fails; the run is resumable.
     """
     checked = load_recipe(recipe, criteria)
-    with Pool(workers, dask, max_memory, say=watch.say) as pool, open_backend(backend, pool) as opened:
+    with _connected(Pool(workers, dask, max_memory, say=watch.say)) as pool, open_backend(backend, pool) as opened:
         directory = make_run(
             Path(out) if out is not None else default_directory(opened.spec), backend=opened, recipe=checked, seed=seed, confidence=confidence,
             rules=rules, as_of=as_of, rules_dir=rules_dir,
@@ -980,6 +980,16 @@ def run(
             submit(directory, opened, consent=consent, watch=watch, patience=patience)
             collect(directory, opened, watch, patience)
         return finish(directory, watch, pool=pool)
+
+
+def _connected(pool: Pool) -> Pool:
+    """The pool, after a look whether its cluster is there: better now than after the plan."""
+    try:
+        pool.connect()
+    except BaseException:
+        pool.close(abruptly=True)
+        raise
+    return pool
 
 
 @contextlib.contextmanager
