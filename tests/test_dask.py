@@ -16,26 +16,12 @@ from qthreshold import workflow
 from qthreshold.errors import BackendError
 from qthreshold.pool import Pool
 from reference import work
-from reference.commands import Answer, here, qthreshold, start
+from reference.commands import RING, Answer, here, qthreshold, start
 from reference.dask_cluster import DaskCluster, other_version
 
 pytest.importorskip("distributed", reason="needs the extra 'dask': pip install 'qthreshold[dask]'")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs process groups")
 
-PROFILE = """\
-schema = "qthreshold/profile/1"
-name = "ring-12"
-
-[topology]
-kind = "ring"
-qubits = 12
-
-[qubits]
-pulse_error = 5e-4
-
-[pairs]
-error = 6e-3
-"""
 RECIPE = """\
 schema = "qthreshold/recipe/1"
 name = "wide"
@@ -77,7 +63,7 @@ def wait_for(condition, seconds=60):
 def folder(tmp_path_factory):
     """A profile, a recipe, and a run of them in this process."""
     path = tmp_path_factory.mktemp("dask")
-    (path / "ring.toml").write_text(PROFILE)
+    (path / "ring.toml").write_text(RING)
     (path / "wide.toml").write_text(RECIPE)
     workflow.run(str(f"aer:{path / 'ring.toml'}"), str(path / "wide.toml"), out=path / "alone", seed=3, workers=1)
     return path

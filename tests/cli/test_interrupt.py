@@ -10,22 +10,7 @@ from pathlib import Path
 import pytest
 
 from qthreshold.store import RunDirectory
-from reference.commands import Answer, content_of, here, qthreshold, start
-
-RING = """\
-schema = "qthreshold/profile/1"
-name = "ring-12"
-
-[topology]
-kind = "ring"
-qubits = 12
-
-[qubits]
-pulse_error = 5e-4
-
-[pairs]
-error = 6e-3
-"""
+from reference.commands import RING, Answer, content_of, here, qthreshold, start
 
 # isolated: one ticket, and so one file of counts, for every qubit and every pair
 LONG = """\

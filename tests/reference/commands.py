@@ -10,6 +10,21 @@ import pytest
 
 from qthreshold.cli import main
 
+RING = """\
+schema = "qthreshold/profile/1"
+name = "ring-12"
+
+[topology]
+kind = "ring"
+qubits = 12
+
+[qubits]
+pulse_error = 5e-4
+
+[pairs]
+error = 6e-3
+"""
+
 PROFILE = """\
 schema = "qthreshold/profile/1"
 name = "mine"
