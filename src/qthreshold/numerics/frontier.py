@@ -7,8 +7,8 @@ not. To find the best one of a size is NP-hard, but devices are small or narrow.
 - Narrow (heavy-hex devices, grids up to about ten wide): decide about qubit after qubit; all that matters of the decided ones is which
   members at the frontier are connected so far (dynamic programming over a path decomposition). Exact where cycles are few enough to be
   told apart, otherwise by prices, mostly with proof.
-- Wide: best subtrees of the minimum spanning tree, growth from cheap pairs, and sweeps up and down the sizes (for large graphs, or where
-  only some sizes are asked for, in chains from one of these to the next); the bound is the larger of the forest bound below, one from the
+- Wide: best subtrees of the minimum spanning tree, growth from cheap pairs, and sweeps up and down the sizes (where only some
+  sizes are asked for, in chains from one of these to the next); the bound is the larger of the forest bound below, one from the
   pairs around each qubit (dense graphs), and one from prices in narrow regions, on whose borders connection is taken for granted. Registers
   are searched for the sizes asked, bounds are made for every size.
 
@@ -54,7 +54,6 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _ENUMERATED = 16  # qubits up to which all subsets are looked at
-_SWEPT = 512  # qubits up to which registers of all sizes are swept together
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -198,7 +197,7 @@ def _best_of_component(graph: Graph, sizes: Ints) -> _Part:
         return _proven(graph, sizes, told_apart(graph, steps))
     if tree:
         members = subtrees(graph, sizes)
-    elif every and graph.n <= _SWEPT:
+    elif every:
         members = searched(graph)[2:]
     else:
         members = chained(graph, sizes)

@@ -27,11 +27,11 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 PRICES = 60  # at most
-_FEWEST_PRICES = (2, 8)  # fewer are not worth it: for a whole component, for pieces, where narrower ones with more prices do better
+_FEWEST_PRICES = (2, 6)  # fewer are not worth it: for a whole component, for pieces, where narrower ones with more prices do better
 _PLACES = 20  # sizes at which these are varied where unconnected sets compete
 _MARKUP = (0.3, 1.0, 1.7)
 _STEEPER = (1.0, 1.3, 1.6)
-_DRAW_WORK = 1200  # candidates times prices for each draw and qubit
+_DRAW_WORK = 1050  # candidates times prices for each draw and qubit
 _ALONE_WORK = 1_400_000  # candidates for one set of errors
 _CHUNK = 1500  # draws times prices at a time: tables stay in the cache
 _ENOUGH = 60  # sizes of registers to learn prices from
