@@ -151,20 +151,26 @@ class PairTables:
             both = pads[:, :, None] @ pads[:, None]  # p2, p1
             before, after = (native.words_ptms((word,), table) for word in alphabet.block[q])
             ends = _joined(both.reshape(count, -1, 4, 4), elements)
-            for first, part in (
-                (0, _joined(layers, ends)), (alphabet.before, _joined(before, _joined(pads, elements))),
-                (alphabet.after, _joined(layers, _joined(pads, after))), (alphabet.alone, layers),
-            ):  # fmt: skip
-                local[q, :, first : first + part.shape[1]] = part[:, :, 1:].reshape(count, -1, 12)
+            rows = local[q]
+            _joined(layers, ends, rows[:, : alphabet.before])
+            _joined(before, _joined(pads, elements), rows[:, alphabet.before : alphabet.after])
+            _joined(layers, _joined(pads, after), rows[:, alphabet.after : alphabet.alone])
+            rows[:, alphabet.alone :] = layers[:, :, 1:].reshape(count, -1, 12)
         return cls(alphabet, local.reshape(2, -1, 12), native_ptms)
 
 
-def _joined(then: Real, first: Real) -> Real:
-    """All products of channels, ``(P, A, 4, 4)`` and ``(P, B, 4, 4)`` -> ``(P, A * B, 4, 4)``, in one matrix product."""
+def _joined(then: Real, first: Real, rows: Real | None = None) -> Real:
+    """All products of channels, ``(P, A, 4, 4)`` and ``(P, B, 4, 4)`` -> ``(P, A * B, 4, 4)``, in one matrix product.
+
+    With ``rows``, ``(P, A * B, 12)``, they are written there, all but the first row of each.
+    """
     count, a, b = len(first), then.shape[1], first.shape[1]
     right = first.transpose(0, 2, 3, 1).reshape(count, 4, 4 * b)
-    out = (then.reshape(count, 4 * a, 4) @ right).reshape(count, a, 4, 4, b)
-    return out.transpose(0, 1, 4, 2, 3).reshape(count, a * b, 4, 4)
+    out = (then.reshape(count, 4 * a, 4) @ right).reshape(count, a, 4, 4, b).transpose(0, 1, 4, 2, 3)
+    if rows is not None:
+        rows.reshape(count, a, b, 3, 4)[...] = out[:, :, :, 1:]
+        return rows
+    return out.reshape(count, a * b, 4, 4)
 
 
 class PairSteps:
