@@ -134,9 +134,11 @@ def test_memory_is_shared_out_and_how_work_is_cut_is_said_once():
     said = []
     pool = Pool(4, max_memory="2GiB", say=said.append)
     assert pool.task_memory == 2**29
-    pool.announce(16, 210e6)
-    pool.announce(17, 300e6)
-    assert said == ["16 chunks of at most 210 MB on 4 workers"]
+    pool.announce(210e6)
+    pool.announce(300e6)
+    assert said == ["chunks of at most 210 MB on 4 workers"]
+    with pytest.raises(InputError, match="leaves 7 MB for each of 10 workers"):
+        _ = Pool(10, max_memory="64MiB").task_memory
     assert 2**26 <= Pool(1).task_memory <= 2**32
     assert Pool(2).task_memory <= Pool(1).task_memory
 

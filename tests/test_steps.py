@@ -69,6 +69,14 @@ def test_units_get_their_own_steps_in_any_order():
         np.testing.assert_array_equal(p, alone[1])
 
 
+@pytest.mark.parametrize("at_once", [1, 5, 7, 30])
+def test_a_plan_does_not_depend_on_how_many_steps_are_drawn_at_a_time(monkeypatch, at_once):
+    recipe = small_recipe(one_qubit={"lengths": [0, 1, 13], "sequences": 2}, lengths=[0, 3, 11], sequences=2)
+    whole = small_plan(line_device("mixed"), recipe)
+    monkeypatch.setattr("qthreshold.plan._CHUNK", at_once)
+    assert small_plan(line_device("mixed"), recipe) == whole
+
+
 def test_plans_that_hold_their_steps_are_still_read():
     plan = GOLDEN.read_record("plan-1.npz", Plan)
     assert plan.steps == STORED

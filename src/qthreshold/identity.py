@@ -100,9 +100,12 @@ class Record(_Remembers):
         try:
             return self._id
         except AttributeError:
-            header, arrays = parts(self)
-            object.__setattr__(self, "_id", content_id(self.schema, header, arrays))
+            object.__setattr__(self, "_id", self._content_id())
             return self._id
+
+    def _content_id(self) -> str:
+        header, arrays = parts(self)
+        return content_id(self.schema, header, arrays)
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""

@@ -28,7 +28,7 @@ def parse_memory(text: str) -> int:
     unit = _UNITS.get(form[2].lower()) if form else None
     amount = float(form[1]) * unit if form and unit else 0.0
     if not 1 <= amount <= _LARGEST:
-        raise InputError(f"{text!r} is not an amount of memory; write it like 800MB or 4GiB")
+        raise InputError(f"--max-memory {text!r} is not an amount of memory; write it like 800MB or 4GiB")
     return round(amount)
 
 

@@ -77,7 +77,8 @@ class Plan(Record):
         circuit_experiment, circuit_arm, circuit_layer, circuit_length, circuit_sample, circuit_shots: One entry per
             circuit, ``(C,)``, in execution order.
         unit_circuit, unit_target: Circuit and target (qubit, or row of ``device.edges``) of each unit, ``(U,)``.
-        unit_start: Where the unit's steps start in the stream of its experiment and length; both arms of a sequence have the same steps.
+        unit_start: Where the unit's steps start in the stream of its experiment and length, or in the arrays where steps are stored; both arms
+            of a sequence have the same steps.
         unit_final: Element that ends the sequence.
         unit_expected: Expected outcome; bit 0 belongs to the first qubit of the native order.
         steps: How :meth:`sequences` finds the steps: drawn from ``seed`` (:data:`.steps.DRAWN`), or ``stored``.
@@ -145,9 +146,8 @@ class Plan(Record):
         """The interleaved block: ``cnot`` or ``native``."""
         return str(self.recipe["two_qubit"]["gate"])
 
-    @property
-    def id(self) -> str:
-        """SHA-256 of the content, hex; plans of the first version keep theirs."""
+    def _content_id(self) -> str:
+        """Plans of the first version keep theirs."""
         header, arrays = parts(self)
         if self.steps == STORED:
             return content_id("qthreshold/plan/1", {k: v for k, v in header.items() if k != "steps"}, arrays)
@@ -363,25 +363,30 @@ class _Builder:
 
     def _totals(self, experiment: int, row: int, m: int, interleaved: npt.NDArray[np.uint16], samples: int) -> list[npt.NDArray[np.uint16]]:
         """What all steps of each sequence do together, ``(T, K)``, in each arm; there is an interleaved one where there is a block, ``(T, 1)``."""
-        targets, n = len(interleaved), 2 if experiment == TWO_QUBIT else 1
-        out = [np.zeros((targets, samples), dtype=np.uint16) for _ in range(1 + interleaved.shape[1])]
-        chunk = max(1, _CHUNK // max(samples * m, 1))
-        for first in range(0, targets, chunk):
-            here = slice(first, min(first + chunk, targets))
-            count = here.stop - first
-            drawn, layers = draw_steps(self.seed, experiment, row, first * samples * m, count * samples * m, n)
-            drawn = drawn.reshape(count, samples, m)
-            if n == 1:
-                out[0][here] = product(np.ascontiguousarray(drawn.transpose(2, 0, 1)), 1)
-                continue
-            # a Pauli after an element changes only the last bits of its index
-            before, after = (layer_paulis()[layers[:, j]].reshape(drawn.shape) if self.padded else np.uint16(0) for j in (0, 1))
-            padded = drawn ^ before
-            gate = interleaved[here]
-            arms = (padded ^ after, cliffords.compose(padded, gate[:, :, None], 2) ^ after)
-            for total, arm in zip(out, arms, strict=True):
-                total[here] = product(np.ascontiguousarray(arm.transpose(2, 0, 1)), 2)
-        return out
+        n = 2 if experiment == TWO_QUBIT else 1
+        count = len(interleaved) * samples
+        gate = np.repeat(interleaved, samples, axis=0)  # of each sequence
+        out = [np.zeros(count, dtype=np.uint16) for _ in range(1 + interleaved.shape[1])]
+        at_once = max(1, _CHUNK // max(m, 1))
+        for first in range(0, count, at_once):
+            here = slice(first, min(first + at_once, count))
+            parts = [self._joined(experiment, row, here, m, piece, gate[here]) for piece in range(0, max(m, 1), _CHUNK)]
+            for total, pieces in zip(out, zip(*parts, strict=True), strict=True):
+                total[here] = product(np.stack(pieces), n)
+        return [total.reshape(-1, samples) for total in out]
+
+    def _joined(self, experiment: int, row: int, here: slice, m: int, piece: int, gate: npt.NDArray[np.uint16]) -> list[npt.NDArray[np.uint16]]:
+        """What the steps from ``piece`` on, up to as many as are drawn at a time, do together in each arm of some sequences."""
+        n, count, size = 2 if experiment == TWO_QUBIT else 1, here.stop - here.start, min(m - piece, _CHUNK)
+        drawn, layers = draw_steps(self.seed, experiment, row, here.start * m + piece, count * size, n)  # several sequences only if whole
+        drawn = drawn.reshape(count, size)
+        if n == 1:
+            return [product(np.ascontiguousarray(drawn.T), 1)]
+        # a Pauli after an element changes only the last bits of its index
+        before, after = (layer_paulis()[layers[:, j]].reshape(drawn.shape) if self.padded else np.uint16(0) for j in (0, 1))
+        padded = drawn ^ before
+        arms = (padded ^ after, cliffords.compose(padded, gate, 2) ^ after)
+        return [product(np.ascontiguousarray(arm.T), 2) for arm in arms]
 
     def _arrange(self, experiment: int, targets: npt.NDArray[np.int64], layer: npt.NDArray[np.int64], schedule: Schedule, blocks: list[Any]) -> None:
         """Layer by layer; the sequences of every length spread evenly over time; the arms of a sequence neighbours, in alternating order."""

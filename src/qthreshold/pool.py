@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 _MOST_WORKERS = 8  # each takes about 200 MB before it has done anything
 _MOST_MEMORY = 4 * 2**30
-_LEAST_MEMORY = 64 * 2**20
+_LEAST_MEMORY, _LEAST_SHARE = 64 * 2**20, 8 * 2**20
 _AHEAD = 3  # tasks handed over for each worker: enough that none waits, few enough that a million tasks do not lie in memory
 _SUSPECT = 2  # kills a task may be at work in before it has to work alone, so that it is known whether it is to blame
 _LIVES, _ALONE = 3, 2  # it is given up after so many kills, if it was alone in so many
@@ -124,7 +124,13 @@ class Pool:
         """Bytes that one task may use; asks the cluster, where there is one."""
         if self._memory is None and self._dask is not None:
             return self._cluster(self._dask).task_memory
-        return (self._memory or max(_LEAST_MEMORY, min(available_memory() // 2, _MOST_MEMORY))) // self.workers
+        share = (self._memory or max(_LEAST_MEMORY, min(available_memory() // 2, _MOST_MEMORY))) // self.workers
+        if share < _LEAST_SHARE:
+            raise InputError(
+                f"--max-memory leaves {written_memory(share)} for each of {self.workers} workers, and {written_memory(_LEAST_SHARE)} are needed; "
+                "take fewer workers"
+            )
+        return share
 
     def connect(self) -> dict[str, str]:
         """Go to the cluster now, and say in words what is there; nothing without a cluster.
@@ -140,18 +146,16 @@ class Pool:
             self._crew = Cluster(address)
         return self._crew
 
-    def announce(self, chunks: int, memory: float) -> None:
-        """Say once how the work is cut and what that takes.
+    def announce(self, memory: float) -> None:
+        """Say once in what chunks the work is done.
 
         Args:
-            chunks: How many.
             memory: Bytes that the largest needs.
         """
         if not self._announced:
             self._announced = True
-            parts = "1 chunk" if chunks == 1 else f"{chunks:,} chunks"
             crew = "1 worker" if self.workers == 1 else f"{self.workers:,} workers"
-            self._say(f"{parts} of at most {written_memory(memory)} on {crew}")
+            self._say(f"chunks of at most {written_memory(memory)} on {crew}")
 
     def run(self, function: Callable[[T], R], tasks: Sequence[T], /, *, small: bool = False) -> Iterator[tuple[int, R]]:
         """Run a function on every task, as :class:`qthreshold.tasks.Run` says; only a few tasks for each worker are made ahead.

@@ -70,7 +70,7 @@ DEFAULT_RECIPE = "default"
 _OFFLINE = "offline:"  # kind of the backends whose circuits are run elsewhere
 _TABLE = "decays:"  # in place of a backend spec in the header of a run whose survival counts were measured elsewhere; its file follows
 _MANY_PAIRS = 1000  # from which on it is worth while to start processes for the frontier
-_METRICS_STREAM, _FRONTIER_STREAM = 3, 4  # spawn keys of the draws behind metrics and frontier; 0 to 2 belong to plan and simulation
+_METRICS_STREAM, _FRONTIER_STREAM = 3, 4  # spawn keys of the draws behind metrics and frontier; 0 to 2 and 5 belong to plan and simulation
 
 
 R = TypeVar("R", bound=Record)
@@ -899,7 +899,7 @@ def resume(
         patience: How long to wait for a provider.
     """
     header, _, plan = _read(directory)
-    with _connected(Pool(workers, dask, max_memory, say=watch.say)) as pool:
+    with Pool(workers, dask, max_memory, say=watch.say) as pool:
         if _is_offline(header):
             _expect_all(directory, header, plan)
         elif not _is_table(header) and _missing(directory, header, plan):
@@ -969,27 +969,20 @@ def run(
         BackendError: The device or simulator fails; the run is resumable.
     """
     checked = load_recipe(recipe, criteria)
-    with _connected(Pool(workers, dask, max_memory, say=watch.say)) as pool, open_backend(backend, pool) as opened:
-        directory = make_run(
-            Path(out) if out is not None else default_directory(opened.spec), backend=opened, recipe=checked, seed=seed, confidence=confidence,
-            rules=rules, as_of=as_of, rules_dir=rules_dir,
-        )  # fmt: skip
-        if planned is not None:
-            planned(forecast(directory, prices))
-        with _partly(directory, watch, pool):
-            submit(directory, opened, consent=consent, watch=watch, patience=patience)
-            collect(directory, opened, watch, patience)
+    with Pool(workers, dask, max_memory, say=watch.say) as pool:
+        with open_backend(backend, pool) as opened:
+            if is_simulator(opened):
+                pool.connect()  # better now than after the plan
+            directory = make_run(
+                Path(out) if out is not None else default_directory(opened.spec), backend=opened, recipe=checked, seed=seed, confidence=confidence,
+                rules=rules, as_of=as_of, rules_dir=rules_dir,
+            )  # fmt: skip
+            if planned is not None:
+                planned(forecast(directory, prices))
+            with _partly(directory, watch, pool):
+                submit(directory, opened, consent=consent, watch=watch, patience=patience)
+                collect(directory, opened, watch, patience)
         return finish(directory, watch, pool=pool)
-
-
-def _connected(pool: Pool) -> Pool:
-    """The pool, after a look whether its cluster is there: better now than after the plan."""
-    try:
-        pool.connect()
-    except BaseException:
-        pool.close(abruptly=True)
-        raise
-    return pool
 
 
 @contextlib.contextmanager

@@ -1,3 +1,4 @@
+import dataclasses
 import tracemalloc
 from pathlib import Path
 
@@ -172,6 +173,18 @@ def test_a_hundred_thousand_cliffords_need_no_circuit_and_little_memory():
 def _with(backend, device):
     backend.device = device
     return backend
+
+
+def test_a_task_that_lacks_units_of_a_target_is_refused():
+    simulated = build(load_profile("tiny-5"))
+    plan = small_plan(simulated.device, small_recipe(lengths=[1, 9], spacing=1))
+    ticket = next(t for t in layer_tickets(plan, "x") if plan.circuit_experiment[t.circuits[0]] == TWO_QUBIT)
+    task = next(t for t in Chunks(plan, ticket, simulated.device, simulated.noise) if len(t.targets) > 1)
+    keep = ~((task.row == 0) & (task.length == 9))
+    names = ("row", "length", "length_row", "arm", "start", "final", "shots")
+    lacking = dataclasses.replace(task, **{n: getattr(task, n)[keep] for n in names})
+    with pytest.raises(ValueError, match="every target"):
+        chances(lacking)
 
 
 def test_plans_that_hold_their_steps_are_refused():

@@ -22,7 +22,7 @@ from qiskit_aer.noise import NoiseModel, QuantumError, ReadoutError
 from qthreshold.backends.base import Progress
 from qthreshold.backends.crosstalk import ClusterSlots, ClusterTask, cluster_task, clusters
 from qthreshold.backends.noise import Noise, native_ptm, pair_channels, qubit_channels
-from qthreshold.backends.outcomes import join_outcomes, target_rng
+from qthreshold.backends.outcomes import join_outcomes, outcome_rng, target_rng
 from qthreshold.backends.profiles import build, load_profile
 from qthreshold.backends.simulated import SimulatedBackend
 from qthreshold.circuits import native
@@ -31,7 +31,7 @@ from qthreshold.datafiles import resolved
 from qthreshold.device import Device
 from qthreshold.errors import BackendError
 from qthreshold.numerics import channels
-from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, seed_rng
+from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan
 from qthreshold.pool import Pool
 from qthreshold.ticket import Ticket
 
@@ -152,7 +152,7 @@ def simulate(task: Task | ClusterTask) -> Ints:
         BackendError: Aer reports a failure.
     """
     if isinstance(task, ClusterTask):
-        rng = seed_rng(task.seed, 2, task.experiment, int(task.targets[0]), task.ticket, 0)
+        rng = outcome_rng(task.seed, task.experiment, int(task.targets[0]), task.ticket)
         seeds, target = rng.integers(2**62, size=np.unique(task.shots).size), ", ".join(str(t) for t in task.targets)
         circuits = cluster_circuits(task, measured=True)
     else:

@@ -26,11 +26,12 @@ import numpy.typing as npt
 from scipy.sparse.csgraph import connected_components
 
 from qthreshold.backends.noise import Noise, native_ptm
+from qthreshold.backends.outcomes import outcome_rng
 from qthreshold.circuits import native
 from qthreshold.device import Device
 from qthreshold.errors import InputError
 from qthreshold.numerics.graphs import sparse_table
-from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, seed_rng
+from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan
 from qthreshold.ticket import Ticket
 
 __all__ = [
@@ -269,7 +270,7 @@ def cluster_task(plan: Plan, ticket: Ticket, device: Device, noise: Noise, cross
 
 def simulate_cluster(task: ClusterTask) -> Ints:
     """Outcomes of every unit of a cluster, as in :func:`cluster_units`, ``(P, J, 4)``: a circuit's shots are drawn for all targets at once."""
-    rng = seed_rng(task.seed, 2, task.experiment, int(task.targets[0]), task.ticket, 0)
+    rng = outcome_rng(task.seed, task.experiment, int(task.targets[0]), task.ticket)
     together = rng.multinomial(task.shots, cluster_chances(task))
     count = len(task.targets)
     seen = together.reshape(-1, *[4] * count)  # the last axis is the first target

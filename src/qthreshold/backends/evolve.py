@@ -242,13 +242,13 @@ class PairColumns:
         count = int(end[-1].max(initial=0))
         rows = np.full((2, count, columns), t.alone, dtype=np.int16)
         idle = np.ones((count, columns), dtype=bool)
-        busy = idle.reshape(-1)
-        busy[place] = steps.natives == 0
+        flat_idle = idle.reshape(-1)
+        flat_idle[place] = steps.natives == 0
         more = [(k, np.flatnonzero(steps.natives > k)) for k in (1, 2)]  # second and third native gates
         at_more = [place.ravel()[those] + k * columns for k, those in more]
         at_block = place + slots * columns
         for at in (*at_more, *([at_block] if interleaved else [])):
-            busy[at] = False
+            flat_idle[at] = False
         for q in (0, 1):
             flat = rows[q].reshape(-1)
             if interleaved:

@@ -17,12 +17,12 @@ from qthreshold.backends.base import Progress
 from qthreshold.backends.crosstalk import ClusterTask, cluster_task, cluster_units, clusters, simulate_cluster
 from qthreshold.backends.evolve import PairColumns, PairSteps, PairTables, QubitColumns, QubitTables, outcome_chances
 from qthreshold.backends.noise import Noise, native_ptms
-from qthreshold.backends.outcomes import rows_by_target
+from qthreshold.backends.outcomes import outcome_rng, rows_by_target
 from qthreshold.backends.profiles import SimulatedDevice, build, load_profile
 from qthreshold.backends.simulated import SimulatedBackend
 from qthreshold.datafiles import resolved
 from qthreshold.device import Device
-from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan, seed_rng
+from qthreshold.plan import INTERLEAVED, TWO_QUBIT, Plan
 from qthreshold.pool import Pool
 from qthreshold.steps import DRAWN, draw_words, elements_of, paddings_of
 from qthreshold.tallies import Tallies
@@ -36,7 +36,8 @@ Ints = npt.NDArray[np.int64]
 _COLUMNS = 1024  # sequences that go through their steps together: states and channels of that many stay in the cache
 _STEPS = 256_000  # steps that are taken apart at a time, over all columns
 _TARGETS = 48  # whose tables are held at a time: half a megabyte for a pair, twice that while they are made
-_UNITS = 20_000  # of a task
+_UNITS = 20_000  # of a task, where all is done by one process
+_FINER = 4  # where several share the work: so many times as many tasks, so that none waits long for the last one
 _SMALL = 3.0  # seconds of work below which starting processes is not worth while
 
 TASK_MEMORY = 128 * 2**20
@@ -89,7 +90,7 @@ def simulate(task: ExactTask) -> Ints:
     bounds = np.searchsorted(task.row[order], np.arange(len(task.targets) + 1))
     for target, (first, last) in zip(task.targets.tolist(), pairwise(bounds.tolist()), strict=True):
         mine = order[first:last]
-        rng = seed_rng(task.seed, 2, task.experiment, target, task.ticket, 0)
+        rng = outcome_rng(task.seed, task.experiment, target, task.ticket)
         out[mine, : chance.shape[1]] = rng.multinomial(task.shots[mine], chance[mine])
     return out
 
@@ -125,12 +126,10 @@ def _grid(task: ExactTask, units: Ints, rows: slice) -> Ints:
     units = units[np.lexsort((task.start[units], task.row[units]))]
     first = np.searchsorted(task.row[units], np.arange(rows.start, rows.stop + 1))
     count = np.diff(first)
-    present = np.flatnonzero(count)
-    k = np.minimum(np.arange(int(count.max(initial=0))), np.maximum(count, 1)[:, None] - 1)
-    at = first[:-1, None] + k
-    if len(present) < len(count):  # a target without any takes part with another's
-        at[count == 0] = 0
-    return units[at]
+    if not count.all():
+        raise ValueError("every target of a task needs units of every length and arm")
+    k = np.minimum(np.arange(int(count.max(initial=0))), count[:, None] - 1)
+    return units[first[:-1, None] + k]
 
 
 def _pairs(task: ExactTask, rows: slice, here: Ints, tables: PairTables) -> Iterator[tuple[Ints, Real]]:
@@ -293,10 +292,10 @@ class ExactBackend(SimulatedBackend):
         small = _seconds(plan) < _SMALL
         memory = min(self._pool.task_memory, TASK_MEMORY)
         units, room = sizes(memory)
-        chunks = Chunks(plan, ticket, self.device, self.noise, units if small else max(1, units // 4), room, joined)
+        chunks = Chunks(plan, ticket, self.device, self.noise, units if small else max(1, units // _FINER), room, joined)
         outcomes = np.zeros((len(chunks.units), 4), dtype=np.int64)
         if not small and len(chunks):
-            self._pool.announce(len(chunks), memory)
+            self._pool.announce(memory)
         for i, result in self._pool.run(simulate, chunks, small=small):
             outcomes[chunks.places(i)] = result
             progress(len(result))

@@ -1,4 +1,4 @@
-"""Joining the outcomes of single targets to the full-width counts of a ticket, as every local simulator needs it."""
+"""Joining the outcomes of single targets to the full-width counts of a ticket, as Aer gives them; and the streams of all simulators."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,14 +11,19 @@ from qthreshold.device import Device
 from qthreshold.plan import TWO_QUBIT, Plan, seed_rng
 from qthreshold.ticket import Ticket
 
-__all__ = ["join_outcomes", "rows_by_target", "target_rng"]
+__all__ = ["join_outcomes", "outcome_rng", "rows_by_target", "target_rng"]
 
 Ints = npt.NDArray[np.int64]
 
 
+def outcome_rng(seed: int, experiment: int, target: int, ticket: int, purpose: int = 0) -> np.random.Generator:
+    """The generator of a target's outcomes in a ticket, from plain numbers, as workers have them; of a cluster, by its first target."""
+    return seed_rng(seed, 2, experiment, target, ticket, purpose)
+
+
 def target_rng(plan: Plan, ticket: Ticket, target: int, purpose: int) -> np.random.Generator:
     """Independent streams through SeedSequence: Aer's own streams for consecutive seeds overlap (Qiskit/qiskit-aer#1916)."""
-    return seed_rng(plan.seed, 2, int(plan.circuit_experiment[ticket.circuits[0]]), target, ticket.number, purpose)
+    return outcome_rng(plan.seed, int(plan.circuit_experiment[ticket.circuits[0]]), target, ticket.number, purpose)
 
 
 def rows_by_target(plan: Plan, units: Ints) -> Iterator[tuple[int, Ints]]:

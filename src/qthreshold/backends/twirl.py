@@ -133,6 +133,8 @@ def dominant_eigenvalue(step: Real) -> float:
     for _ in range(2000):
         v = step @ v
         before, value = value, float(np.linalg.norm(v))
+        if value == 0:
+            break
         v /= value
         if abs(value - before) < 1e-15:
             return value

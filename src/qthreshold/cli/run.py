@@ -46,7 +46,7 @@ BackendSpec = Annotated[
         "--backend",
         "-b",
         metavar="SPEC",
-        help="aer:PROFILE, fake:NAME, ibm:NAME, provider:MODULE:CALLABLE, offline:PROFILE; see 'qthreshold backends list'.",
+        help="aer:PROFILE, exact:PROFILE, fake:NAME, ibm:NAME, provider:MODULE:CALLABLE, offline:PROFILE; see 'qthreshold backends list'.",
     ),
 ]
 RecipeSpec = Annotated[str, typer.Option("--recipe", "-r", metavar="NAME|FILE", help="quick, default, thorough, precise, or a TOML file.")]

@@ -1,5 +1,6 @@
 """One command per stage: plan, submit, collect, analyse, report; resume; verify."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -209,7 +210,8 @@ def analyse(
         from qthreshold import workflow
         from qthreshold.pool import Pool
 
-        with Pool(workers, dask, max_memory) as pool:
+        with Pool(workers, dask, max_memory, say=lambda text: None if quiet else print(text, file=sys.stderr)) as pool:
+            pool.connect()
             workflow.analyse(_open(directory), partial=partial, pool=pool)
         if not quiet:
             show(f"analysed. Next: qthreshold judge {shown(directory)}")

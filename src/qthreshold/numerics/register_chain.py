@@ -26,7 +26,6 @@ _TREES = 500  # qubits up to which subtrees are looked at
 _BEYOND = (0.0, 0.01, 0.1)  # of its size, how far a register goes on before it turns back to the size asked
 _DETOUR = 40  # qubits looked at for a detour around one that leaves
 _FIRST_DETOUR = 600_000  # the same times those of the device, on the first sweep: it shapes the large registers
-_STALE = 16  # heap entries for each qubit before the heaps are made anew
 
 
 def chained(graph: Graph, sizes: Ints) -> Bools:
