@@ -83,10 +83,12 @@ class Pool:
     def __init__(
         self, workers: int | None = None, dask: str | None = None, max_memory: int | str | None = None, *, say: Callable[[str], None] | None = None
     ) -> None:
+        if workers is not None and type(workers) is not int:
+            raise InputError(f"--workers {workers!r} is not accepted; a whole number is")
         if workers is not None and workers < 1:
             raise InputError(f"--workers {workers} is not accepted; at least 1 is")
         if workers is not None and dask is not None:
-            raise InputError(f"--workers {workers} and --dask {dask} exclude each other: the work is done here or on a cluster")
+            raise InputError(f"--workers {workers} and --dask {dask} (or QTHRESHOLD_DASK) exclude each other: the work is done here or on a cluster")
         self._workers = workers
         self._dask = checked_address(dask) if dask is not None else None
         self._memory = parse_memory(max_memory) if isinstance(max_memory, str) else max_memory

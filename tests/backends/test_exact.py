@@ -96,8 +96,7 @@ def test_counts_do_not_depend_on_how_the_work_is_cut(units, columns, steps):
             np.testing.assert_array_equal(simulate(task), whole.outcomes[chunks.places(i)])
 
 
-@pytest.mark.parametrize(("recipe", "experiment"), [("quick", TWO_QUBIT), ("default", TWO_QUBIT), ("default", ONE_QUBIT)])
-@pytest.mark.parametrize("share", [1.0, 0.25])
+@pytest.mark.parametrize(("recipe", "experiment", "share"), [("quick", TWO_QUBIT, 0.25), ("default", TWO_QUBIT, 1.0), ("default", ONE_QUBIT, 0.25)])
 def test_a_task_stays_within_the_memory_that_is_stated(recipe, experiment, share):
     simulated = build(load_profile("grid-2025"))
     plan = make_plan(simulated.device, load_recipe(recipe), 1, {g: native.block_element("cnot", g) for g in native.NATIVE_UNITARY})
@@ -185,6 +184,14 @@ def test_a_task_that_lacks_units_of_a_target_is_refused():
     lacking = dataclasses.replace(task, **{n: getattr(task, n)[keep] for n in names})
     with pytest.raises(ValueError, match="every target"):
         chances(lacking)
+
+
+def test_a_recipe_may_have_any_number_of_lengths():
+    with open_backend("exact:tiny-5") as backend:
+        lengths = list(range(1, 131))
+        plan = small_plan(backend.device, small_recipe(lengths=lengths, sequences=2, shots=5, spacing=1))
+        found = [backend.collect(plan, t, lambda _: None) for t in layer_tickets(plan, backend.spec)]
+        assert make_decays(plan, backend.device, found).two_qubit_shots.shape == (2, 4, 130, 2)
 
 
 def test_plans_that_hold_their_steps_are_refused():

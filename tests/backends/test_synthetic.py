@@ -9,11 +9,13 @@ import pytest
 from qthreshold.backends import open_backend
 from qthreshold.circuits.native import CNOT, NATIVE_UNITARY
 from qthreshold.decays import make_decays
+from qthreshold.errors import InputError
 from qthreshold.fits import make_fits
 from qthreshold.plan import make_plan
 from qthreshold.ticket import layer_tickets
 from qthreshold.workflow import load_recipe
 from reference.commands import PROFILE
+from reference.devices import small_recipe
 
 
 def measured(spec, seed, recipe="quick"):
@@ -57,3 +59,11 @@ def test_it_needs_neither_qiskit_nor_aer():
     code = "import sys, qthreshold.backends.synthetic; print([m for m in ('qiskit', 'qiskit_aer') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_crosstalk_between_pairs_that_run_together_is_refused():
+    with open_backend("synthetic:crosstalk-12") as backend:
+        blocks = dict.fromkeys(NATIVE_UNITARY, CNOT)
+        backend.check(make_plan(backend.device, load_recipe("quick"), 1, blocks))
+        with pytest.raises(InputError, match="exact or aer"):
+            backend.check(make_plan(backend.device, small_recipe(spacing=0), 1, blocks))

@@ -45,7 +45,7 @@ Ints = npt.NDArray[np.int64]
 MOST_QUBITS = 8
 """Of a cluster that can be simulated."""
 
-_NAMED = 10  # couplings or pairs in a message
+_NAMED = 10  # pairs in a message; couplings to cut are all named
 _STATES = 2**18  # Pauli components of the circuits that go through their slots together: 2 MiB
 _WIDTH = 256  # of the matrices that channels are multiplied with
 _PIECES = 2**17  # one-qubit channels between native gates that are held at a time: 16 MiB
@@ -91,16 +91,16 @@ def check_clusters(plan: Plan, device: Device, crosstalk: Real) -> None:
     cut = couplings_to_cut(device, crosstalk, layers)
     spacing = '"isolated"' if plan.n_edges_usable > len(plan.edges) else 1  # where all are neighbours, and pairs a sample, no spacing helps
     raise InputError(
-        f"crosstalk joins {len(largest):,} pairs that run at the same time, {_listed(device, largest)}: {2 * len(largest):,} qubits, and at most "
-        f"{MOST_QUBITS} can be simulated together; cut {'this coupling' if len(cut) == 1 else f'these {len(cut):,} couplings'} by zz = 0 in "
-        f"[[crosstalk.coupling]] of the profile: {_listed(device, cut)}; or keep neighbours apart with "
-        f"spacing = {spacing} in [two_qubit] of the recipe"
+        f"crosstalk joins {len(largest):,} pairs that run at the same time, {_listed(device, largest, _NAMED)}: {2 * len(largest):,} qubits, and "
+        f"at most {MOST_QUBITS} can be simulated together; keep neighbours apart with spacing = {spacing} in [two_qubit] of the recipe, or cut "
+        f"{'this coupling' if len(cut) == 1 else f'these {len(cut):,} couplings'} by zz = 0 in [[crosstalk.coupling]] of the profile: "
+        f"{_listed(device, cut)}"
     )
 
 
-def _listed(device: Device, edges: Ints) -> str:
-    names = [f"{a}-{b}" for a, b in device.edges[edges[:_NAMED]].tolist()]
-    return ", ".join(names) + (f" and {len(edges) - _NAMED:,} more" if len(edges) > _NAMED else "")
+def _listed(device: Device, edges: Ints, most: int | None = None) -> str:
+    names = [f"{a}-{b}" for a, b in device.edges[edges[:most]].tolist()]
+    return ", ".join(names) + (f" and {len(edges) - len(names):,} more" if len(edges) > len(names) else "")
 
 
 def _targets(plan: Plan, circuit: int) -> Ints:

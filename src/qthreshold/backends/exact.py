@@ -114,7 +114,7 @@ def chances(task: ExactTask) -> Real:
 
 def _batches(task: ExactTask) -> Iterator[slice]:
     """Targets in groups whose sequences of the busiest length are about as many as go through together."""
-    busiest = np.bincount(task.length_row + (int(task.length_row.max(initial=0)) + 1) * task.arm).max(initial=1)
+    busiest = np.bincount(2 * task.length_row + task.arm).max(initial=1)
     most = max(4, _TARGETS * task.columns // _COLUMNS)
     batches = min(max(1, round(busiest / task.columns), -(-len(task.targets) // most)), len(task.targets))
     for first, last in pairwise(np.linspace(0, len(task.targets), batches + 1).round().astype(int).tolist()):

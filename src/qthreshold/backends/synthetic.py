@@ -17,6 +17,7 @@ from qthreshold.backends.outcomes import rows_by_target, target_rng
 from qthreshold.backends.profiles import build, load_profile
 from qthreshold.datafiles import resolved
 from qthreshold.device import Device
+from qthreshold.errors import InputError
 from qthreshold.numerics.rates import CNOTS_PER_CLIFFORD
 from qthreshold.plan import INTERLEAVED, ONE_QUBIT, TWO_QUBIT, Plan
 from qthreshold.pool import Pool
@@ -43,7 +44,7 @@ class SyntheticBackend:
         self.spec = f"synthetic:{resolved(profile)}"
         simulated = build(load_profile(profile))
         self.device: Device = simulated.device
-        self._noise = simulated.noise
+        self._noise, self._crosstalk = simulated.noise, simulated.crosstalk
         self.state = self._noise.id
 
     def __enter__(self) -> "SyntheticBackend":
@@ -57,7 +58,13 @@ class SyntheticBackend:
         return true_errors(self.device, self._noise, block)
 
     def check(self, plan: Plan) -> None:
-        """Any plan can be drawn; crosstalk of the profile is left out."""
+        """Look at a plan before anything is run.
+
+        Raises:
+            InputError: Pairs that crosstalk joins run at the same time, of which ideal decays know nothing.
+        """
+        if self._crosstalk.any() and plan.context == "simultaneous":
+            raise InputError(f"{self.spec} has crosstalk between pairs that run at the same time, which synthetic leaves out; run it on exact or aer")
 
     def collect(self, plan: Plan, ticket: Ticket, progress: Progress) -> Tallies:
         """Draw the outcomes of the ticket's circuits."""

@@ -133,7 +133,7 @@ def _limit(limit: "Limit") -> dict[str, float | None]:
 def _in_words(bias: "Sequence[float]") -> str:
     import numpy as np
 
-    known = np.array([b for b in bias if np.isfinite(b)])
+    known = np.array([b for b in bias if np.isfinite(b)]).round(4) + 0.0  # no minus before a zero
     if not known.size:
         return "no pair has an error"
     return f"median {np.median(known):+.2%}, from {known.min():+.2%} to {known.max():+.2%} of the true error, {known.size} pairs"
