@@ -22,7 +22,7 @@ from qiskit_aer.noise import NoiseModel, QuantumError, ReadoutError
 from qthreshold.backends.base import Progress
 from qthreshold.backends.crosstalk import ClusterSlots, ClusterTask, cluster_task, clusters
 from qthreshold.backends.noise import Noise, native_ptm, pair_channels, qubit_channels
-from qthreshold.backends.outcomes import join_outcomes, outcome_rng, target_rng
+from qthreshold.backends.outcomes import join_outcomes, outcome_rng, rows_by_target, target_rng
 from qthreshold.backends.profiles import build, load_profile
 from qthreshold.backends.simulated import SimulatedBackend
 from qthreshold.circuits import native
@@ -79,7 +79,8 @@ class Simulation(SimulatedBackend):
     def _run(self, plan: Plan, ticket: Ticket) -> Iterator[tuple[Ints, Ints, Ints]]:
         units = ticket.units(plan)
         groups = clusters(plan, ticket, self.device, self.crosstalk)
-        tasks = _Tasks(self, plan, ticket, [(g, np.stack([units[plan.unit_target[units] == t] for t in g.tolist()])) for g in groups])
+        own = {target: units[rows] for target, rows in rows_by_target(plan, units)}
+        tasks = _Tasks(self, plan, ticket, [(g, np.stack([own[t] for t in g.tolist()])) for g in groups])
         for i, outcomes in self._pool.run(simulate, tasks, small=len(plan.unit_circuit) < _FEW_UNITS):
             targets, mine = tasks.parts[i]
             yield targets, mine, outcomes

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qthreshold.backends.base import Progress
-from qthreshold.backends.crosstalk import ClusterTask, cluster_task, cluster_units, clusters, simulate_cluster
+from qthreshold.backends.crosstalk import ClusterTask, cluster_task, clusters, simulate_cluster
 from qthreshold.backends.evolve import PairColumns, PairSteps, PairTables, QubitColumns, QubitTables, outcome_chances
 from qthreshold.backends.noise import Noise, native_ptms
 from qthreshold.backends.outcomes import outcome_rng, rows_by_target
@@ -299,9 +299,10 @@ class ExactBackend(SimulatedBackend):
         for i, result in self._pool.run(simulate, chunks, small=small):
             outcomes[chunks.places(i)] = result
             progress(len(result))
+        own = dict(rows_by_target(plan, chunks.units)) if together else {}
         tasks, small = ClusterTasks(plan, ticket, self.simulated, together), _seconds_together(plan, ticket, together) < _SMALL
         for i, result in self._pool.run(simulate_cluster, tasks, small=small):
-            outcomes[np.searchsorted(chunks.units, cluster_units(plan, ticket, together[i]))] = result
+            outcomes[np.stack([own[t] for t in together[i].tolist()])] = result
             progress(result.shape[0] * result.shape[1])
         return Tallies(plan_id=plan.id, units=chunks.units, outcomes=outcomes)
 
