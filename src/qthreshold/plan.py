@@ -181,12 +181,12 @@ class Plan(Record):
         joined = (different[1:, :2] == different[:-1, :2]).all(axis=1) & (different[1:, 2] == different[:-1, 2] + size[:-1])
         first = np.flatnonzero(np.concatenate([[True], ~joined])) if len(different) else np.zeros(0, dtype=np.int64)
         total = np.add.reduceat(size, first) if first.size else size
-        parts = [
+        pieces = [
             draw_steps(self.seed, e, i, s, t, 2 if e == TWO_QUBIT else 1)
             for (e, i, s), t in zip(different[first].tolist(), total.tolist(), strict=True)
         ]
-        drawn = np.concatenate([np.zeros(0, dtype=np.uint16), *(c for c, _ in parts)])
-        paddings = np.concatenate([np.zeros((0, 2), dtype=np.uint8), *(p for _, p in parts)])
+        drawn = np.concatenate([np.zeros(0, dtype=np.uint16), *(c for c, _ in pieces)])
+        paddings = np.concatenate([np.zeros((0, 2), dtype=np.uint8), *(p for _, p in pieces)])
         at = within + np.repeat((np.cumsum(size) - size)[which.ravel()], length)
         return drawn[at], paddings[at] if self.padded else np.zeros((len(at), 2), dtype=np.uint8)
 

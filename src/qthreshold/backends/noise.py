@@ -135,6 +135,6 @@ def true_errors(device: Device, noise: Noise, block: str = "cnot") -> Truth:
         of_gate = np.flatnonzero(np.array(device.gate) == gate)
         for rows in _blocks(len(of_gate)):
             edges = of_gate[rows]
-            gates = noise.native[edges] @ channels.unitary(native.NATIVE_UNITARY[gate])
-            cnot[edges] = channels.average_gate_infidelity(native.word_ptm(word, opcodes[device.direction[edges]], gates), ideal)
+            noisy = native.word_ptm(word, opcodes[device.direction[edges]], native_ptms(gate, noise, edges))
+            cnot[edges] = channels.average_gate_infidelity(noisy, ideal)
     return Truth(cnot_error=cnot, one_qubit_error=one, readout_error=(noise.p1_given_0 + noise.p0_given_1) / 2)
