@@ -48,10 +48,12 @@ class FittedErrors(Record):
         systematic: Worst-case range of the protocol, ``(M, 2)``; NaN for an upper estimate.
         p_ref, p_int: Decay parameters (best, low, high), ``(M, 3)``; no ``p_int`` for an upper estimate.
         chi2_per_dof: Of the (joint) fit, ``(M,)``.
+        curve: Amplitude A and asymptote B of the decays A p^m + B, ``(M, 2)``; one of each for both arms.
+        curve_covariance: Of p_ref, p_int and A, ``(M, 3, 3)``; NaN in row and column of an arm that was not measured.
         qubit_status, qubit_reason, edge_status, edge_reason: Status codes and reasons.
     """
 
-    schema: ClassVar[str] = "qthreshold/fits/2"
+    schema: ClassVar[str] = "qthreshold/fits/3"
     decays_id: str
     level: float
     qubits: npt.NDArray[np.int64]
@@ -71,6 +73,8 @@ class FittedErrors(Record):
     p_ref: Real
     p_int: Real
     chi2_per_dof: Real
+    curve: Real
+    curve_covariance: Real
     qubit_status: tuple[str, ...]
     qubit_reason: tuple[str, ...]
     edge_status: tuple[str, ...]
@@ -99,6 +103,8 @@ class _PairErrors:
     p_ref: Real
     p_int: Real
     chi2_per_dof: Real
+    curve: Real
+    curve_covariance: Real
     status: list[str]
 
 
@@ -121,7 +127,7 @@ def make_fits(decays: DecayTable, level: float) -> FittedErrors:
         one_qubit=one.one_qubit, one_qubit_error=one.one_qubit_error, one_qubit_dof=one.one_qubit_dof,
         estimate=two.estimate, epc=rates.error_per_clifford(_mirrored(two.p_ref)), cnot_upper=rates.upper_cnot_error(_mirrored(two.p_ref)),
         cnot=two.cnot, cnot_error=two.cnot_error, cnot_dof=two.cnot_dof, systematic=two.systematic, p_ref=two.p_ref, p_int=two.p_int,
-        chi2_per_dof=two.chi2_per_dof,
+        chi2_per_dof=two.chi2_per_dof, curve=two.curve, curve_covariance=two.curve_covariance,
         qubit_status=tuple(one.status), qubit_reason=tuple(_REASONS[s] for s in one.status),
         edge_status=tuple(two.status), edge_reason=tuple(_REASONS[s] for s in two.status),
     )  # fmt: skip
@@ -159,7 +165,8 @@ def _interleaved(decays: DecayTable, level: float) -> _PairErrors:
         systematic=np.stack([two.systematic_low, two.systematic_high], axis=1),
         p_ref=np.stack([two.p_ref, two.p_ref_low, two.p_ref_high], axis=1),
         p_int=np.stack([two.p_int, two.p_int_low, two.p_int_high], axis=1),
-        chi2_per_dof=_per_dof(two.chi2, two.dof), status=two.status.tolist(),
+        chi2_per_dof=_per_dof(two.chi2, two.dof), curve=np.stack([two.a, two.b], axis=1), curve_covariance=two.covariance,
+        status=two.status.tolist(),
     )  # fmt: skip
 
 
@@ -169,7 +176,7 @@ def _upper(decays: DecayTable, level: float) -> _PairErrors:
     if not m:
         return _PairErrors(
             estimate="upper", cnot=nothing, cnot_error=nobody, cnot_dof=nobody, systematic=nothing[:, :2], p_ref=nothing, p_int=nothing,
-            chi2_per_dof=nobody, status=[],
+            chi2_per_dof=nobody, curve=nothing[:, :2], curve_covariance=np.full((0, 3, 3), np.nan), status=[],
         )  # fmt: skip
     fit = fit_decays(
         decays.two_qubit_lengths, decays.two_qubit_survived[0], decays.two_qubit_shots[0], asymptote=0.25, level=level,
@@ -177,10 +184,13 @@ def _upper(decays: DecayTable, level: float) -> _PairErrors:
     )  # fmt: skip
     p_ref = np.stack([fit.p, fit.p_low, fit.p_high], axis=1)
     share = 1 / rates.CNOTS_PER_CLIFFORD
+    covariance = np.full((m, 3, 3), np.nan)
+    covariance[:, ::2, ::2] = fit.covariance[:, :2, :2]
     slope = 0.75 * share * fit.p ** (share - 1)  # of upper_cnot_error, by the delta rule
     return _PairErrors(
         estimate="upper", cnot=rates.upper_cnot_error(_mirrored(p_ref)), cnot_error=slope * fit.p_error, cnot_dof=fit.p_dof,
-        systematic=nothing[:, :2], p_ref=p_ref, p_int=nothing, chi2_per_dof=_per_dof(fit.chi2, fit.dof), status=fit.status.tolist(),
+        systematic=nothing[:, :2], p_ref=p_ref, p_int=nothing, chi2_per_dof=_per_dof(fit.chi2, fit.dof),
+        curve=np.stack([fit.a, fit.b], axis=1), curve_covariance=covariance, status=fit.status.tolist(),
     )  # fmt: skip
 
 

@@ -34,13 +34,14 @@ IDS = {
     "counts-1.npz": (Counts, "30a29a7fbabb78569d9a89a170e8cdd92b691c5655484d2220a4ee355fc74e8f"),
     "tallies-1.npz": (Tallies, "3bd1a41f06df968e2ff7ace6abf666c06b87d8fb4e4af52005e823531c280b89"),
     "decays-2.npz": (DecayTable, "0ff74d5d53632fb63a9862afc71b10f3d970dfa013007e833487f30b51716b41"),
-    "fits-2.npz": (FittedErrors, "4b7262e0b21c78b0987e0a8496246daa86d29eb55d4ce7bb416f8e0861b6b8aa"),
+    "fits-3.npz": (FittedErrors, "e29addce2ffa9a2307b46c468ffd03d1851b0fc8b44ad8f18f094d7e9ded98e5"),
     "metrics-3.json": (DeviceMetrics, "5442e9b05244d6772fbcbb7f96ef0619e6e15867652e94d8eafe101d145f2f0d"),
     "frontier-1.npz": (Frontier, "02c644b2c896baaaca9ed5485cbbb466a7d27f0e7275f1f5b6cd0a2fb70862fb"),
     "verdicts-3.json": (Verdicts, "b567ba2f41f204ad4f3eaf021eb5d433ccb1b82026caff9b5cdd57a20975873d"),
 }  # fmt: skip
 OUTDATED = {
-    "decays-1.npz": ("decays.npz", DecayTable), "fits-1.npz": ("fits.npz", FittedErrors), "metrics-1.json": ("metrics.json", DeviceMetrics),
+    "decays-1.npz": ("decays.npz", DecayTable), "fits-1.npz": ("fits.npz", FittedErrors), "fits-2.npz": ("fits.npz", FittedErrors),
+    "metrics-1.json": ("metrics.json", DeviceMetrics),
     "metrics-2.json": ("metrics.json", DeviceMetrics), "verdicts-1.json": ("verdict.json", Verdicts), "verdicts-2.json": ("verdict.json", Verdicts),
 }  # fmt: skip
 
