@@ -51,6 +51,7 @@ from qthreshold.plan import Plan, PlanCost, circuit_name, make_plan, plan_cost, 
 from qthreshold.pool import Pool
 from qthreshold.recipe import Criteria, Recipe
 from qthreshold.report.summary import make_summary
+from qthreshold.result import RunRecords
 from qthreshold.store import RunDirectory
 from qthreshold.survival import HIGHEST_QUBIT, SurvivalTable, parse_survival, survival_decays, survival_device, survival_plan
 from qthreshold.tallies import Tallies
@@ -90,38 +91,14 @@ SILENT: Watcher = _Silent()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    """All records of a finished run."""
+class RunResult(RunRecords):
+    """All records of a finished run, and where it lies."""
 
     directory: Path
-    device: Device
-    plan: Plan
-    decays: DecayTable
-    fits: FittedErrors
-    metrics: DeviceMetrics
-    frontier: Frontier
-    verdicts: Verdicts
-    truth: Truth | None
-    header: dict[str, Any]
-    seconds: dict[str, float]
-    missing: tuple[str, ...] = ()
-    """Names of circuits that were planned and have no counts."""
-    jobs: int | None = None
-    """How many jobs the circuits were handed over in, at a provider."""
-    charged: float | None = None
-    """Seconds of device time that the provider charged, once all of them are known."""
-
-    @property
-    def cost(self) -> PlanCost:
-        """What the plan costs on a machine of this kind."""
-        return plan_cost(self.plan, self.device, self.jobs)
 
     def summary(self) -> dict[str, Any]:
         """The summary, as in ``summary.json`` (schema ``qthreshold/summary/1``)."""
-        return make_summary(
-            header=self.header, device=self.device, plan=self.plan, fits=self.fits, metrics=self.metrics, frontier=self.frontier,
-            verdicts=self.verdicts, truth=self.truth, cost=self.cost, seconds=self.seconds, missing=self.missing, charged=self.charged,
-        )  # fmt: skip
+        return make_summary(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -834,9 +811,7 @@ def assess_run(
     if criteria:
         wanted = changed_criteria(plan.parsed_recipe().criteria, criteria)
         metrics, frontier = _device_metrics(header, device, plan, decays, fits, wanted)
-    kept = directory.path / "rules" if directory.has("rules") else None
-    own = kept if rules is None else rules_dir or kept
-    instruments = rulebook.load_instruments(list(rules if rules is not None else header["rules"]), own)
+    instruments = _instruments(directory, header, rules, None if rules is None else rules_dir)
     level = checked_confidence(header["confidence"] if confidence is None else confidence)
     default = Interpretation(context=plan.context, gate=plan.block, estimate=metrics.estimate, connected=metrics.connected)
     return assess(
@@ -871,14 +846,29 @@ def load_result(directory: RunDirectory) -> RunResult:
     """
     header, device, plan = _read(directory)
     decays, fits, metrics, frontier = _analysed(directory, plan)
+    journal = read_journal(directory)
     return RunResult(
-        missing=_missing(directory, header, plan), jobs=len(directory.names("tickets")) if "limits" in header else None,
-        charged=read_journal(directory).charged, directory=directory.path, device=device, plan=plan, decays=decays, fits=fits, metrics=metrics,
-        frontier=frontier, header=header,
-        verdicts=_child(directory, "verdict.json", Verdicts, metrics_id=metrics.id),
-        seconds=directory.read_json("timing.json") if directory.has("timing.json") else {},
+        directory=directory.path, header=header, device=device, plan=plan, decays=decays, fits=fits, metrics=metrics, frontier=frontier,
+        verdicts=_child(directory, "verdict.json", Verdicts, metrics_id=metrics.id), instruments=tuple(_instruments(directory, header)),
         truth=directory.read_record("truth.json", Truth) if directory.has("truth.json") else None,
+        seconds=directory.read_json("timing.json") if directory.has("timing.json") else {},
+        missing=_missing(directory, header, plan), jobs=len(directory.names("tickets")) if "limits" in header else None,
+        job_ids=tuple(a.job_id for a in journal.attempts.values() if a.job_id is not None), charged=journal.charged,
+        calibrations=tuple(_stated_calibration(directory, name) for name in directory.names("calibration")),
     )  # fmt: skip
+
+
+def _instruments(directory: RunDirectory, header: Mapping[str, Any], rules: Sequence[str] | None = None, own: Path | None = None) -> list[rulebook.Instrument]:
+    """The run's instruments, or those named; rule files of the user's own are those kept in the run, where none are given."""
+    kept = directory.path / "rules" if directory.has("rules") else None
+    return rulebook.load_instruments(list(rules if rules is not None else header["rules"]), own or kept)
+
+
+def _stated_calibration(directory: RunDirectory, name: str) -> dict[str, str | None]:
+    """Time and id of a calibration, as far as the provider states them."""
+    document = directory.read_json(name)
+    stated = {"at": document.get("last_update_date"), "id": document.get("calibration_id")}
+    return {k: None if v is None else str(v) for k, v in stated.items()}
 
 
 def resume(

@@ -62,7 +62,7 @@ def show_(
         from rich.table import Table
 
         from qthreshold.backends import open_backend
-        from qthreshold.report.text import number
+        from qthreshold.report.words import number
 
         with open_backend(spec) as backend:
             device, truth = backend.device, backend.truth("cnot")

@@ -1,7 +1,6 @@
 """The JSON summary (schema ``qthreshold/summary/1``)."""
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,8 @@ from qthreshold.frontier import Frontier
 from qthreshold.identity import Interval
 from qthreshold.interpretation import changes, interpretation_dict
 from qthreshold.metrics import CRITERIA, DeviceMetrics
-from qthreshold.plan import Plan, PlanCost
+from qthreshold.plan import Plan
+from qthreshold.result import RunRecords
 from qthreshold.verdict import Verdicts
 
 __all__ = ["SCHEMA", "frontier_dict", "make_matrix", "make_summary"]
@@ -22,26 +22,10 @@ __all__ = ["SCHEMA", "frontier_dict", "make_matrix", "make_summary"]
 SCHEMA = "qthreshold/summary/1"
 
 
-def make_summary(
-    *, header: Mapping[str, Any], device: Device, plan: Plan, fits: FittedErrors, metrics: DeviceMetrics, frontier: Frontier,
-    verdicts: Verdicts, truth: Truth | None, cost: PlanCost, seconds: Mapping[str, float], missing: Sequence[str] = (), charged: float | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """Everything a script needs, as plain JSON values; numbers that do not exist are null.
-
-    Args:
-        header: The run's header (``run.json``).
-        device: The device.
-        plan: The plan.
-        fits: Error rates.
-        metrics: Device metrics.
-        frontier: Best connected sub-registers.
-        verdicts: Verdicts, the default interpretation first.
-        truth: True errors where the backend knows its noise.
-        cost: What the plan costs.
-        seconds: Wall time of each stage.
-        missing: Names of circuits that were planned and have no counts.
-        charged: Seconds of device time that a provider charged.
-    """
+def make_summary(run: RunRecords) -> dict[str, Any]:
+    """Everything a script needs, as plain JSON values; numbers that do not exist are null."""
+    header, device, plan, fits, metrics, truth, verdicts = run.header, run.device, run.plan, run.fits, run.metrics, run.truth, run.verdicts
+    cost = run.cost
     return {
         "schema": SCHEMA,
         "run_id": header["run_id"],
@@ -56,7 +40,7 @@ def make_summary(
         },
         "qubits": _qubits(device, fits, metrics),
         "not_measured": _not_measured(fits),
-        "missing_circuits": list(missing),
+        "missing_circuits": list(run.missing),
         "settings": dict(header.get("settings", {})),
         "edges": _edges(device, plan, fits, truth),
         "working_qubits": metrics.working_qubits.as_dict(),
@@ -75,10 +59,10 @@ def make_summary(
         "verdicts": [v.as_dict() for v in verdicts.verdicts],
         "disagreements": [v.as_dict() for v in verdicts.disagreements],
         "matrix": make_matrix(verdicts),
-        "frontier": frontier_dict(frontier),
+        "frontier": frontier_dict(run.frontier),
         "cost": {
             "circuits": cost.circuits, "executions": cost.executions, "jobs": cost.jobs, "estimated_qpu_seconds": round(cost.estimated_seconds, 3),
-            "actual_qpu_seconds": charged, "wall_seconds": dict(seconds),
+            "actual_qpu_seconds": run.charged, "wall_seconds": dict(run.seconds),
         },
     }  # fmt: skip
 
