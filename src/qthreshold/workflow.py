@@ -858,7 +858,9 @@ def load_result(directory: RunDirectory) -> RunResult:
     )  # fmt: skip
 
 
-def _instruments(directory: RunDirectory, header: Mapping[str, Any], rules: Sequence[str] | None = None, own: Path | None = None) -> list[rulebook.Instrument]:
+def _instruments(
+    directory: RunDirectory, header: Mapping[str, Any], rules: Sequence[str] | None = None, own: Path | None = None
+) -> list[rulebook.Instrument]:
     """The run's instruments, or those named; rule files of the user's own are those kept in the run, where none are given."""
     kept = directory.path / "rules" if directory.has("rules") else None
     return rulebook.load_instruments(list(rules if rules is not None else header["rules"]), own or kept)

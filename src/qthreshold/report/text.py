@@ -251,7 +251,7 @@ def _worst_pairs(s: dict[str, Any], rows: int) -> Table | None:
     truth = any(e["true_cnot_error"] is not None for e in known)
     table = _table("worst pairs", "C-NOT error, upper" if is_upper(s) else "C-NOT error", *(("true",) if truth else ()), "status")
     for e in sorted(known, key=lambda e: -e["cnot_error"]["best"])[:rows]:
-        row = [pair_name(e['edge']), span(e["cnot_error"])]
+        row = [pair_name(e["edge"]), span(e["cnot_error"])]
         table.add_row(*row, *((number(e["true_cnot_error"]),) if truth else ()), e["status"])
     return table
 
