@@ -1,0 +1,82 @@
+"""Figures as SVG and PNG text, in the colours of the page. The only module of the package that makes matplotlib figures.
+
+Colours are drawn as the fixed ones of :data:`COLOURS`; in a page each is replaced by the CSS variable of its name, so that one drawing
+serves the light theme, the dark one and print. Text stays text: it can be searched, read aloud and takes the font of the page.
+"""
+
+import io
+import re
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "png", "svg"]
+
+COLOURS = {
+    "ink": "#1b1f27", "muted": "#565e6c", "line": "#cdd2da", "paper": "#fefefe", "accent": "#1d5fb0", "second": "#b0520a", "zone": "#f5e3d9",
+    "soft": "#c4daf3",
+}  # fmt: skip
+"""Names of the page's CSS variables and their values in the light theme; all are different, so that they can be told apart in a drawing."""
+
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none", "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9.0, "axes.titlesize": 9.5,
+    "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.labelsize": 9.0, "legend.fontsize": 8.5, "legend.frameon": False,
+    "xtick.labelsize": 8.5, "ytick.labelsize": 8.5, "text.color": COLOURS["ink"], "axes.labelcolor": COLOURS["ink"], "axes.titlecolor": COLOURS["ink"],
+    "axes.edgecolor": COLOURS["muted"], "xtick.color": COLOURS["muted"], "ytick.color": COLOURS["muted"], "xtick.labelcolor": COLOURS["ink"],
+    "ytick.labelcolor": COLOURS["ink"], "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": COLOURS["line"],
+    "grid.linewidth": 0.6, "axes.axisbelow": True, "axes.facecolor": "none", "figure.facecolor": "none", "lines.linewidth": 1.6,
+    "text.parse_math": False, "axes.formatter.use_mathtext": False, "path.simplify": True, "figure.constrained_layout.use": True,
+}  # fmt: skip
+_DPI = 160
+
+
+def svg(function: Callable[[Figure], None], size: tuple[float, float], name: str, alt: str, *, inline: bool) -> str:
+    """A figure as SVG.
+
+    Args:
+        function: Draws on a figure, which has no axes yet.
+        size: Width and height in inches.
+        name: Makes ids inside it differ from those of other figures of the page.
+        alt: What it shows, in a sentence.
+        inline: For a page, in its colours and without a size of its own; else a file that stands alone.
+    """
+    buffer = io.StringIO()
+    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
+        FigureCanvasSVG(_drawn(function, size)).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = re.sub(r" <metadata>.*?</metadata>\n", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->\n? *", "", text, flags=re.DOTALL)
+    used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", text))
+    text = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", text)
+    text = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", text)
+    text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)  # a hundredth of a point is enough
+    if not inline:
+        return re.sub(r"(<svg [^>]*>)", rf"\1<title>{escape(alt)}</title>", text, count=1)
+    text = text[text.index("<svg") :]
+    width, height = re.findall(r'(?:width|height)="([\d.]+)pt"', text)[:2]
+    head = f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(alt)}" class="figure" style="aspect-ratio:{width}/{height}"'
+    text = re.sub(r"<svg [^>]*", head, text, count=1)
+    text = re.sub(r"font: ([^;\"]*?)'DejaVu Sans', sans-serif", r"font: \1var(--sans)", text)
+    text = re.sub(r"xlink:href", "href", text)
+    for colour, value in COLOURS.items():
+        text = text.replace(value, f"var(--{colour})")
+    return text
+
+
+def png(function: Callable[[Figure], None], size: tuple[float, float]) -> bytes:
+    """A figure as PNG on white; arguments as in :func:`svg`."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(_STYLE):
+        FigureCanvasAgg(_drawn(function, size)).print_figure(buffer, dpi=_DPI, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _drawn(function: Callable[[Figure], None], size: tuple[float, float]) -> Figure:
+    figure = Figure(figsize=size)
+    function(figure)
+    return figure

@@ -1,0 +1,358 @@
+"""The figures of a report: functions of records that draw on axes they are given. Nothing is fitted here; what is drawn was estimated before."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+from qthreshold.backends.noise import Truth
+from qthreshold.decays import DecayTable
+from qthreshold.fits import FittedErrors
+from qthreshold.frontier import Frontier
+from qthreshold.metrics import DeviceMetrics
+from qthreshold.numerics.intervals import normal_half_width
+from qthreshold.report.drawing import COLOURS
+from qthreshold.report.points import Point
+from qthreshold.report.words import joined, number
+from qthreshold.rulebook import Band, Instrument, short
+
+__all__ = ["arm_legend", "contexts", "decay", "distribution", "histogram", "residuals", "staircase", "truth"]
+
+Real = npt.NDArray[np.float64]
+
+_INK, _MUTED, _LINE, _ACCENT, _SECOND, _ZONE, _SOFT = (COLOURS[c] for c in ("ink", "muted", "line", "accent", "second", "zone", "soft"))
+_CLOUD = 300  # draws of the device that are shown
+_DOTS = 400  # pairs that are shown one by one
+_MARKS = "os^Dv<>P"
+_FLOOR = 1e-6  # what an estimate that is not above zero is drawn at, where an axis is logarithmic
+
+
+@dataclass(frozen=True, slots=True)
+class _Stairs:
+    """Bands that some instruments share."""
+
+    bands: tuple[Band, ...]
+    names: list[str]
+
+
+def staircase(
+    axes: Axes, instruments: Sequence[Instrument], device: Point, *, metrics: DeviceMetrics | None = None, frontier: Frontier | None = None,
+    truth: float | None = None, others: Sequence[Point] = (),
+) -> None:  # fmt: skip
+    """Limit of the C-NOT error against the number of qubits, and where devices lie.
+
+    Args:
+        axes: To draw on.
+        instruments: Those with bands are drawn; equal bands once.
+        device: The device.
+        metrics: Its metrics, for the cloud of joint draws.
+        frontier: Its best connected parts.
+        truth: True mean C-NOT error, where the backend knows it.
+        others: Further devices, or other runs.
+    """
+    stairs = _stairs(instruments)
+    points = [device, *others]
+    last = max((b.min_qubits for s in stairs for b in s.bands), default=100)
+    right = 1.6 * max(last, *(p.qubits.high for p in points))
+    left = min(10.0, *(0.7 * max(p.qubits.low, 1.0) for p in points))
+    known = [max(p.error.low, _FLOOR) for p in points if not math.isnan(p.error.best)]
+    top = 2.5 * max([1e-2, *(p.error.high for p in points if not math.isnan(p.error.best))])
+    bottom = 0.4 * min([1e-4, *known])
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
+    for k, s in enumerate(stairs):
+        _draw_stairs(axes, s, k, (bottom, top), right, alone=len(stairs) == 1)
+    if metrics is not None:
+        _cloud(axes, metrics)
+    if frontier is not None and frontier.sizes.size:
+        _parts(axes, frontier)
+    for k, p in enumerate(points):
+        _place(axes, p, k, bottom)
+    if truth is not None:
+        axes.plot(device.qubits.best, truth, marker="D", ms=6, mfc="none", mec=_INK, ls="none", zorder=7, label=f"true mean {number(truth)}")
+    axes.set_xlabel("qubits")
+    axes.set_ylabel("C-NOT error")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
+    _log_errors(axes.yaxis)
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.13), ncols=2, handlelength=1.4, borderaxespad=0.0, columnspacing=1.5)
+
+
+def _stairs(instruments: Sequence[Instrument]) -> list[_Stairs]:
+    found: dict[tuple[Any, ...], _Stairs] = {}
+    for i in instruments:
+        if i.bands:
+            key = tuple((b.min_qubits, b.max_qubits, b.max_error) for b in i.bands)
+            found.setdefault(key, _Stairs(i.bands, [])).names.append(i.jurisdiction)
+    return list(found.values())
+
+
+def _draw_stairs(axes: Axes, stairs: _Stairs, k: int, span: tuple[float, float], right: float, *, alone: bool) -> None:
+    """The staircase: on it and below it an entry is met."""
+    bottom, top = span
+    x: list[float] = [stairs.bands[0].min_qubits]
+    y: list[float] = [bottom]
+    for b in stairs.bands:
+        limit = top if b.max_error is None else b.max_error
+        x += [b.min_qubits, right if b.max_qubits is None else b.max_qubits]
+        y += [limit, limit]
+    if stairs.bands[-1].max_qubits is not None:
+        x, y = [*x, x[-1]], [*y, bottom]
+    names = joined(stairs.names) if len(stairs.names) < 3 else f"{stairs.names[0]} and {len(stairs.names) - 1} more"
+    axes.fill_between(x, bottom, y, color=_ZONE, lw=0, zorder=0.5, label=f"an entry is met ({names})" if alone else None)
+    axes.plot(x, y, color=_SECOND, lw=1.8, ls=("-", "--", ":", "-.")[k % 4], zorder=3, label=None if alone else f"limit ({names})")
+    for b in stairs.bands if k == 0 else ():
+        end = right if b.max_qubits is None else b.max_qubits
+        middle = math.sqrt(b.min_qubits * end)
+        if b.max_error is None:
+            axes.text(middle, math.sqrt(top * bottom), f"{b.entry}: no error limit", color=_SECOND, ha="center", va="center", rotation=90, fontsize=8)
+        elif math.log(end / b.min_qubits) > 0.3:
+            axes.annotate(
+                short(b.max_error), (middle, b.max_error), (0, -3), textcoords="offset points", ha="center", va="top", color=_SECOND, fontsize=7.5
+            )
+
+
+def _cloud(axes: Axes, metrics: DeviceMetrics) -> None:
+    """Joint draws of count and mean, spread a little sideways where the count is the same for all."""
+    seen = np.flatnonzero(np.isfinite(metrics.draw_mean))
+    seen = seen[:: max(1, len(seen) // _CLOUD)]
+    if not seen.size:
+        return
+    sideways = 1 + 0.012 * np.sin(2.399963 * np.arange(seen.size))  # the golden angle: even, and the same every time
+    axes.plot(
+        metrics.draw_qubits[seen] * sideways, np.maximum(metrics.draw_mean[seen], _FLOOR), ls="none", marker="o", ms=2.2, mfc=_SOFT, mec="none",
+        zorder=4, label="joint draws of count and mean",
+    )  # fmt: skip
+
+
+def _parts(axes: Axes, frontier: Frontier) -> None:
+    """Best connected parts of every size and the proven bound."""
+    axes.fill_between(frontier.sizes, np.maximum(frontier.cross[:, 1], _FLOOR), frontier.cross[:, 2], color=_ACCENT, alpha=0.18, lw=0, zorder=3.5)
+    axes.plot(frontier.sizes, np.maximum(frontier.cross[:, 0], _FLOOR), color=_ACCENT, lw=1.3, zorder=3.6, label="best connected part of each size")
+    axes.plot(
+        frontier.sizes, np.maximum(frontier.bound, _FLOOR), color=_MUTED, lw=1.1, ls=(0, (1, 1.2)), zorder=3.6,
+        label="proven: no part lies below, by the estimates",
+    )  # fmt: skip
+
+
+def _place(axes: Axes, point: Point, k: int, bottom: float) -> None:
+    """One device with its intervals in both directions; on the lower edge, marked so, where no error is known."""
+    colour = _INK if k == 0 else _MUTED
+    x, y = point.qubits, point.error
+    if math.isnan(y.best):
+        axes.plot(x.best, 1.15 * bottom, marker="|", ms=14, color=colour, ls="none", zorder=8)
+        axes.annotate(
+            f"{point.label}: no error known", (x.best, 1.15 * bottom), (6, 6), textcoords="offset points", color=colour, fontsize=8.5, zorder=9
+        )
+        return
+    best, low, high = (max(v, _FLOOR) for v in (y.best, y.low, y.high))
+    axes.errorbar(
+        x.best, best, xerr=[[x.best - x.low], [x.high - x.best]], yerr=[[best - low], [high - best]], fmt=_MARKS[k % len(_MARKS)], ms=6.5 if k == 0 else 5,
+        color=colour, mfc=colour if k == 0 else "none", capsize=3, elinewidth=1.4, zorder=8,
+    )  # fmt: skip
+    axes.annotate(
+        point.label, (x.best, best), (8, 6), textcoords="offset points", color=colour, weight="bold" if k == 0 else "normal", fontsize=9, zorder=9,
+    )  # fmt: skip
+
+
+def decay(axes: Axes, decays: DecayTable, fits: FittedErrors, row: int, *, sequences: bool = True) -> None:
+    """Survival probabilities of a pair: every sequence, their means, fit and its band at the level of the fits.
+
+    Args:
+        axes: To draw on.
+        decays: The counts.
+        fits: The fits.
+        row: Row of ``fits.edges``.
+        sequences: Show every sequence, not only the means.
+    """
+    m = decays.two_qubit_lengths
+    fine = np.linspace(m.min(), m.max(), 80)
+    for arm, (colour, mark) in enumerate(((_ACCENT, "o"), (_SECOND, "s"))):
+        shots, survived = decays.two_qubit_shots[arm, row], decays.two_qubit_survived[arm, row]
+        if not shots.any():
+            continue
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.where(shots > 0, survived / shots, np.nan)
+        if sequences:
+            axes.plot(m, share, ls="none", marker=mark, ms=2.6, mfc="none", mec=colour, mew=0.5, alpha=0.5, zorder=2)
+        axes.plot(m, _means(share), ls="none", marker=mark, ms=4.2, color=colour, zorder=4, label=_ARMS[arm])
+        curve, half = _curve(fits, row, arm, fine)
+        if np.isfinite(curve).all():
+            axes.plot(fine, curve, color=colour, lw=1.3, zorder=3)
+            axes.fill_between(fine, curve - half, curve + half, color=colour, alpha=0.2, lw=0, zorder=1)
+    axes.set_ylim(0.15, 1.03)
+    axes.set_ylabel("survival probability")
+
+
+_ARMS = ("reference", "interleaved C-NOT")
+
+
+def residuals(axes: Axes, decays: DecayTable, fits: FittedErrors, row: int) -> None:
+    """Means of a pair less the fit, with the standard error of each mean from the scatter between sequences."""
+    m = decays.two_qubit_lengths
+    axes.axhline(0, color=_MUTED, lw=0.8)
+    reach = 0.0
+    for arm, (colour, mark) in enumerate(((_ACCENT, "o"), (_SECOND, "s"))):
+        shots, survived = decays.two_qubit_shots[arm, row], decays.two_qubit_survived[arm, row]
+        curve, _ = _curve(fits, row, arm, m)
+        if not shots.any() or not np.isfinite(curve).all():
+            continue
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = np.where(shots > 0, survived / shots, np.nan)
+            held = np.isfinite(share).sum(axis=1)
+            error = np.array([np.nanstd(s, ddof=1) if n > 1 else np.nan for s, n in zip(share, held, strict=True)]) / np.sqrt(held)
+        off = 100 * (_means(share) - curve)
+        axes.errorbar(m + 0.004 * (2 * arm - 1) * np.ptp(m), off, yerr=100 * error, fmt=mark, ms=3, color=colour, elinewidth=0.9, zorder=3)
+        reach = max(reach, float(np.nanmax(np.abs(off) + np.nan_to_num(100 * error), initial=0.0)))
+    axes.set_ylim(*(np.array([-1.15, 1.15]) * (reach or 1.0)))
+    axes.set_xlabel("Cliffords")
+    axes.set_ylabel("off by / %")
+
+
+def _means(share: Real) -> Real:
+    """Mean over the sequences of each length; NaN where there is none."""
+    held = np.isfinite(share).any(axis=1)
+    out = np.full(len(share), np.nan)
+    out[held] = np.nanmean(share[held], axis=1)
+    return out
+
+
+def _curve(fits: FittedErrors, row: int, arm: int, m: npt.NDArray[Any]) -> tuple[Real, Real]:
+    """A p^m + B of an arm at some lengths, and half the width of its band by the delta rule."""
+    p = (fits.p_ref, fits.p_int)[arm][row, 0]
+    a, b = fits.curve[row]
+    slope = np.stack([a * m * p ** (m - 1.0), p**m])
+    covariance = fits.curve_covariance[row][np.ix_([arm, 2], [arm, 2])]
+    with np.errstate(invalid="ignore"):
+        half = normal_half_width(fits.level) * np.sqrt((slope * (covariance @ slope)).sum(axis=0))
+    return a * p**m + b, half
+
+
+def histogram(axes: Axes, errors: Real, mean: float, limits: Sequence[tuple[str, float]]) -> None:
+    """C-NOT errors of all pairs on a logarithmic axis, with the mean and the limits of the law.
+
+    Args:
+        axes: To draw on.
+        errors: Of the pairs, ``(M,)``; NaN where there is none.
+        mean: Mean over the counted pairs.
+        limits: Names and values.
+    """
+    seen = np.maximum(errors[np.isfinite(errors)], _FLOOR)
+    marks = [v for _, v in limits]
+    if seen.size:
+        low, high = min([seen.min(), *marks]) * 0.8, max([seen.max(), *marks]) * 1.25
+        bins = np.geomspace(low, high, int(np.clip(3 * math.sqrt(seen.size), 12, 48)))
+        axes.hist(seen, bins=bins.tolist(), color=_SOFT, edgecolor=_ACCENT, linewidth=0.7)
+    axes.set_xscale("log")
+    trans = axes.get_xaxis_transform()
+    for k, (name, value) in enumerate(limits):
+        axes.axvline(value, color=_SECOND, lw=1.5)
+        axes.text(value, 0.98 - 0.09 * (k % 3), f" {name} ", color=_SECOND, transform=trans, va="top", ha="left", fontsize=8)
+    if not math.isnan(mean):
+        axes.axvline(max(mean, _FLOOR), color=_INK, lw=1.3, ls="--")
+        axes.text(max(mean, _FLOOR), 0.70, f" mean {number(mean)}", color=_INK, transform=trans, va="top", fontsize=8)
+    axes.set_xlabel("C-NOT error")
+    axes.set_ylabel("pairs")
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    _log_errors(axes.xaxis)
+
+
+def truth(axes: Axes, true: Truth, fits: FittedErrors) -> None:
+    """Estimated C-NOT error of each pair against the true one; of many pairs an even sample from the best to the worst.
+
+    Args:
+        axes: To draw on.
+        true: True errors.
+        fits: Estimates.
+    """
+    rows = np.flatnonzero(np.isfinite(fits.cnot[:, 0]))
+    rows = _sampled(rows[np.argsort(true.cnot_error[fits.edges[rows]])])
+    _against(axes, true.cnot_error[fits.edges[rows]], fits.cnot[rows])
+    axes.set_xlabel("true C-NOT error (from the noise channel)")
+    axes.set_ylabel("estimate and interval")
+
+
+def contexts(axes: Axes, isolated: Real, simultaneous: Real) -> None:
+    """C-NOT errors of the same pairs, one by one and all at once.
+
+    Args:
+        axes: To draw on.
+        isolated, simultaneous: Best, low, high, ``(M, 3)``; pairs without an estimate in either are left out.
+    """
+    rows = np.flatnonzero(np.isfinite(isolated[:, 0]) & np.isfinite(simultaneous[:, 0]))
+    rows = _sampled(rows[np.argsort(isolated[rows, 0])])
+    _against(axes, isolated[rows, 0], simultaneous[rows])
+    axes.set_xlabel("C-NOT error, isolated")
+    axes.set_ylabel("simultaneous")
+
+
+def distribution(axes: Axes, errors: Sequence[tuple[str, Real]]) -> None:
+    """Share of pairs whose C-NOT error is at most x, one line for each run.
+
+    Args:
+        axes: To draw on.
+        errors: Labels, and errors ``(M,)``; NaN where there is none.
+    """
+    for k, (label, values) in enumerate(errors):
+        seen = np.sort(np.maximum(values[np.isfinite(values)], _FLOOR))
+        if seen.size:
+            colour, style = ((_ACCENT, "-"), (_SECOND, "-"), (_INK, "-"), (_ACCENT, "--"), (_SECOND, "--"), (_INK, "--"), (_MUTED, ":"))[k % 7]
+            axes.step(seen, np.arange(1, seen.size + 1) / seen.size, where="post", color=colour, ls=style, label=label)
+    axes.set_xscale("log")
+    axes.set_xlabel("C-NOT error")
+    axes.set_ylabel("share of pairs at most there")
+    axes.set_ylim(0, 1.02)
+    _log_errors(axes.xaxis)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right")
+
+
+def _sampled(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """At most :data:`_DOTS` of them, evenly spread, both ends among them."""
+    return rows if rows.size <= _DOTS else rows[np.linspace(0, rows.size - 1, _DOTS).round().astype(int)]
+
+
+def _against(axes: Axes, x: Real, y: Real) -> None:
+    """Points with intervals about the diagonal; those whose interval misses it are drawn as squares."""
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    if not x.size:
+        axes.text(0.5, 0.5, "no pair to show", transform=axes.transAxes, ha="center", color=_MUTED)
+        return
+    x, y = np.maximum(x, _FLOOR), np.maximum(y, _FLOOR)
+    hit = (y[:, 1] <= x) & (x <= y[:, 2])
+    for which, colour, mark in ((hit, _ACCENT, "o"), (~hit, _SECOND, "s")):
+        if which.any():
+            best, low, high = y[which].T
+            axes.errorbar(x[which], best, yerr=[best - low, high - best], fmt=mark, ms=2.8, color=colour, elinewidth=0.7, lw=0, zorder=3)
+    ends = [0.85 * min(x.min(), y[:, 1].min()), 1.18 * max(x.max(), y[:, 2].max())]
+    axes.plot(ends, ends, color=_MUTED, lw=1, zorder=2)
+    axes.set_xlim(*ends)
+    axes.set_ylim(*ends)
+    _log_errors(axes.xaxis)
+    _log_errors(axes.yaxis)
+
+
+def _log_errors(axis: Any) -> None:
+    """Few ticks of a logarithmic axis of error rates, written as 3e-3."""
+    low, high = axis.get_view_interval()
+    decades = math.log10(high / low) if low > 0 else 9
+    subs = (1.0,) if decades > 3.5 else (1.0, 3.0) if decades > 1.6 else (1.0, 2.0, 5.0) if decades > 0.8 else (1, 1.5, 2, 3, 4, 5, 6, 8)
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda v, _: short(float(f"{v:.2g}"))))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def arm_legend() -> list[Line2D]:
+    """Handles that name the two arms of :func:`decay`, for one legend over many panels."""
+    return [Line2D([], [], color=c, marker=m, ls="-", label=n) for c, m, n in zip((_ACCENT, _SECOND), "os", _ARMS, strict=True)]
