@@ -23,14 +23,13 @@ COLOURS = {
 }  # fmt: skip
 """Names of the page's CSS variables and their values in the light theme; all are different, so that they can be told apart in a drawing."""
 
-_STYLE: dict[str, Any] = {
-    "svg.fonttype": "none", "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9.0, "axes.titlesize": 9.5,
-    "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.labelsize": 9.0, "legend.fontsize": 8.5, "legend.frameon": False,
-    "xtick.labelsize": 8.5, "ytick.labelsize": 8.5, "text.color": COLOURS["ink"], "axes.labelcolor": COLOURS["ink"], "axes.titlecolor": COLOURS["ink"],
-    "axes.edgecolor": COLOURS["muted"], "xtick.color": COLOURS["muted"], "ytick.color": COLOURS["muted"], "xtick.labelcolor": COLOURS["ink"],
-    "ytick.labelcolor": COLOURS["ink"], "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.color": COLOURS["line"],
-    "grid.linewidth": 0.6, "axes.axisbelow": True, "axes.facecolor": "none", "figure.facecolor": "none", "lines.linewidth": 1.6,
-    "text.parse_math": False, "axes.formatter.use_mathtext": False, "path.simplify": True, "figure.constrained_layout.use": True,
+_INK, _MUTED = COLOURS["ink"], COLOURS["muted"]
+_STYLE: Any = {
+    "svg.fonttype": "none", "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9.0, "legend.fontsize": 8.5,
+    "legend.frameon": False, "xtick.labelsize": 8.5, "ytick.labelsize": 8.5, "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _MUTED,
+    "xtick.color": _MUTED, "ytick.color": _MUTED, "xtick.labelcolor": _INK, "ytick.labelcolor": _INK, "axes.spines.top": False,
+    "axes.spines.right": False, "axes.grid": True, "grid.color": COLOURS["line"], "grid.linewidth": 0.6, "axes.axisbelow": True,
+    "axes.facecolor": "none", "figure.facecolor": "none", "lines.linewidth": 1.6, "text.parse_math": False, "figure.constrained_layout.use": True,
 }  # fmt: skip
 _DPI = 160
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from qthreshold.backends.noise import Truth
 from qthreshold.decays import DecayTable
@@ -156,8 +156,8 @@ def _place(axes: Axes, point: Point, k: int, bottom: float) -> None:
         return
     best, low, high = (max(v, _FLOOR) for v in (y.best, y.low, y.high))
     axes.errorbar(
-        x.best, best, xerr=[[x.best - x.low], [x.high - x.best]], yerr=[[best - low], [high - best]], fmt=_MARKS[k % len(_MARKS)], ms=6.5 if k == 0 else 5,
-        color=colour, mfc=colour if k == 0 else "none", capsize=3, elinewidth=1.4, zorder=8,
+        x.best, best, xerr=[[x.best - x.low], [x.high - x.best]], yerr=[[best - low], [high - best]], fmt=_MARKS[k % len(_MARKS)],
+        ms=6.5 if k == 0 else 5, color=colour, mfc=colour if k == 0 else "none", capsize=3, elinewidth=1.4, zorder=8,
     )  # fmt: skip
     axes.annotate(
         point.label, (x.best, best), (8, 6), textcoords="offset points", color=colour, weight="bold" if k == 0 else "normal", fontsize=9, zorder=9,
@@ -262,7 +262,7 @@ def histogram(axes: Axes, errors: Real, mean: float, limits: Sequence[tuple[str,
         axes.text(max(mean, _FLOOR), 0.70, f" mean {number(mean)}", color=_INK, transform=trans, va="top", fontsize=8)
     axes.set_xlabel("C-NOT error")
     axes.set_ylabel("pairs")
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     _log_errors(axes.xaxis)
 
 
@@ -286,7 +286,8 @@ def contexts(axes: Axes, isolated: Real, simultaneous: Real) -> None:
 
     Args:
         axes: To draw on.
-        isolated, simultaneous: Best, low, high, ``(M, 3)``; pairs without an estimate in either are left out.
+        isolated: Best, low, high of pairs run one by one, ``(M, 3)``; pairs without an estimate in either are left out.
+        simultaneous: The same of all at once.
     """
     rows = np.flatnonzero(np.isfinite(isolated[:, 0]) & np.isfinite(simultaneous[:, 0]))
     rows = _sampled(rows[np.argsort(isolated[rows, 0])])

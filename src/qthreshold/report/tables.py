@@ -50,7 +50,7 @@ def qubits_csv(summary: dict[str, Any]) -> str:
 
 
 def to_csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Lines of CSV. A text that a spreadsheet would take for a formula gets an apostrophe before it; numbers stay numbers.
+    r"""Lines of CSV. A text that a spreadsheet would take for a formula gets an apostrophe before it; numbers stay numbers.
 
     Args:
         head: Names of the columns.
@@ -58,7 +58,7 @@ def to_csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
     Example:
         >>> to_csv(["a", "b"], [["=1+1", -0.5]])
-        "a,b\\n'=1+1,-0.5\\n"
+        "a,b\n'=1+1,-0.5\n"
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")

@@ -1,0 +1,312 @@
+"""What a report page says, section by section, as plain texts and rows: the templates only arrange it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qthreshold.interpretation import CHOICES
+from qthreshold.plan import ONE_QUBIT, READOUT, TWO_QUBIT
+from qthreshold.report.words import OUTCOMES, integer, is_upper, joined, not_counted, number, pair_name, percent, plain, some, span, stated
+from qthreshold.result import RunRecords
+from qthreshold.rulebook import Instrument, short
+from qthreshold.verdict import NOTICE
+
+__all__ = [
+    "Fact", "best_parts", "distances", "key_figures", "limit_sentence", "matrix_rows", "method", "pair_rows", "provenance", "qubit_rows", "rule_rows",
+    "unmeasured", "verdict_rows", "without_paths",
+]  # fmt: skip
+
+_STANDING = {"text": "text of the entry was read", "secondary": "secondary sources only", "none": "no entry known"}
+_SIZES = (34, 50, 100, 200, 350, 500, 700, 1100, 2000)
+_NAMED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A line of a list: what, and its value."""
+
+    name: str
+    value: str
+
+
+def without_paths(text: str) -> str:
+    """A backend spec with file paths cut down to file names: a page is passed on, and says nothing of the machine it was made on.
+
+    Example:
+        >>> without_paths("aer:/home/ann/lab/chip.toml"), without_paths("ibm:ibm_torino?instance=crn:v1:a/b"), without_paths("aer:heron-133")
+        ('aer:chip.toml', 'ibm:ibm_torino', 'aer:heron-133')
+    """
+    text = re.sub(r"\?.*", "", text)  # account and instance
+    return re.sub(r"(\b[A-Za-z]:)?[^:]*[/\\]", "", text)
+
+
+def key_figures(s: dict[str, Any]) -> list[Fact]:
+    """The numbers of the first screen."""
+    error = s["cnot_error"]
+    mean, count = error["mean"], s["connected_working_qubits"]
+    level = f"{100 * mean['level']:g} % interval"
+    kind = "upper estimate of the mean C-NOT error" if is_upper(s) else "mean C-NOT error"
+    median = f"; median {number(error['median']['best'])}" if error["median"]["best"] is not None else ""
+    spread = f", {level} {integer(count['low'])} to {integer(count['high'])}" if count["low"] != count["high"] else ""
+    return [
+        Fact(integer(count["best"]), f"connected working qubits of {s['device']['n_qubits']:,}{spread}{stated(s)}"),
+        Fact(number(mean["best"]), f"{kind}, {level} {number(mean['low'])} to {number(mean['high'])}{median}" if mean["best"] is not None else kind),
+    ]
+
+
+def distances(s: dict[str, Any]) -> list[Fact]:
+    """How far the device is from the nearest edges of bands, in error and in qubits, by the first instrument that gives a verdict."""
+    d = next((v["distance"] for v in s["verdicts"] if v["distance"] is not None), None)
+    if d is None:
+        return []
+    return [Fact(*_error_distance(d, s)), Fact(*_qubit_distance(d))]
+
+
+def limit_sentence(s: dict[str, Any]) -> str:
+    """What the limit at this size is, and how the error compares."""
+    d = next((v["distance"] for v in s["verdicts"] if v["distance"] is not None), None)
+    if d is None:
+        return ""
+    if d["entry"] is None:
+        return "The device is smaller than the smallest band." if d["step"] is None or d["step"] > 0 else ""
+    if d["max_error"] is None:
+        return f"At this size there is no error limit ({d['entry']})."
+    if d["error_ratio"] is None:
+        return f"The limit at this size is {short(d['max_error'])}."
+    return f"The limit at this size is {short(d['max_error'])}; the error is {_times(d['error_ratio'])}."
+
+
+def _times(ratio: float) -> str:
+    """An error in units of its limit, in words.
+
+    Example:
+        >>> _times(4.11), _times(1.0201), _times(0.7), _times(1.0)
+        ('4.11 times that', '2.01 % above it', '30 % below it', 'at it')
+    """
+    if abs(ratio - 1) < 5e-4:
+        return "at it"
+    if ratio < 1:
+        return f"{100 * (1 - ratio):.3g} % below it" if ratio > 0.01 else "far below it"
+    return f"{ratio:.3g} times that" if ratio >= 1.1 else f"{100 * (ratio - 1):.3g} % above it"
+
+
+def _error_distance(d: dict[str, Any], s: dict[str, Any]) -> tuple[str, str]:
+    if d["max_error"] is None:
+        return ("no limit", f"{d['entry']} has no error limit" if d["entry"] else f"below {d['qubits'] + d['step']:,} qubits no band applies")
+    if d["error_ratio"] is None:
+        return ("not known", f"limit {short(d['max_error'])} ({d['entry']}), but no C-NOT error")
+    away = "above the limit" if d["error_ratio"] > 1 else "below the limit"
+    gap = abs(s["cnot_error"]["mean"]["best"] - d["max_error"])
+    return (f"{d['error_ratio']:.3g} ×", f"the limit of {short(d['max_error'])} at this size ({d['entry']}): {number(gap)} {away}")
+
+
+def _qubit_distance(d: dict[str, Any]) -> tuple[str, str]:
+    if d["step"] is None:
+        return ("-", "more qubits change nothing")
+    there = "no band applies" if d["step_entry"] is None else d["step_entry"]
+    limit = "" if d["step_entry"] is None else ", no error limit" if d["step_max_error"] is None else f", limit {short(d['step_max_error'])}"
+    way = "more" if d["step"] > 0 else "fewer"
+    return (f"{abs(d['step']):,} {way}", f"qubit{'s' if abs(d['step']) > 1 else ''} to the next band edge: {there}{limit}")
+
+
+def verdict_rows(s: dict[str, Any], instruments: Sequence[Instrument]) -> list[dict[str, Any]]:
+    """One row an instrument, those with a verdict first, as they are listed."""
+    rule = {i.id: i for i in instruments}
+    out = []
+    for v in s["verdicts"]:
+        i = rule.get(v["instrument"])
+        entry = v["entry"] or (v["distance"] or {}).get("entry") or (i.entry if i is not None else "")
+        out.append({
+            "jurisdiction": v["jurisdiction"], "title": i.title if i is not None else v["instrument"], "id": v["instrument"], "entry": entry or "-",
+            "outcome": v["outcome"], "words": OUTCOMES[v["outcome"]],
+            "probability": "-" if v["probability_met"] is None else percent(v["probability_met"]),
+            "standing": _standing(i), "in_force": _in_force(i), "reason": v["reason"], "citation": i.citation if i is not None else "",
+            "url": i.url if i is not None and i.url.startswith("https://") else "",
+            "changed": i is not None and bool(v["rule_sha256"]) and i.sha256 != v["rule_sha256"],
+        })  # fmt: skip
+    return sorted(out, key=lambda r: r["probability"] == "-")
+
+
+def _standing(i: Instrument | None) -> str:
+    if i is None:
+        return "-"
+    return _STANDING[i.standing] + (f", as of {i.text_as_of}" if i.text_as_of is not None else "")
+
+
+def _in_force(i: Instrument | None) -> str:
+    return "-" if i is None else f"since {i.in_force}" + (f", until {i.until}" if i.until is not None else "")
+
+
+def matrix_rows(s: dict[str, Any]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Every reading that the data allow: names of columns (instruments that always agree share one), and rows of outcomes."""
+    matrix = s["matrix"]
+    if not matrix:
+        return [], []
+    law = {v["instrument"]: v["jurisdiction"] for v in s["verdicts"]}
+    columns: dict[tuple[str, ...], list[str]] = {}
+    for rule in matrix[0]["outcomes"]:
+        columns.setdefault(tuple(row["outcomes"][rule]["outcome"] for row in matrix), []).append(law[rule])
+    rows = [", ".join(f"{n} {plain(v)}" for n, v in row["changes"].items()) or "the usual choices" for row in matrix]
+    return [joined(c) for c in columns.values()], [(name, [column[k] for column in columns]) for k, name in enumerate(rows)]
+
+
+def best_parts(s: dict[str, Any]) -> list[list[str]]:
+    """Best connected parts of the sizes at which bands begin: size, estimate, as picked, bound."""
+    f = s["frontier"]
+    row = {k: i for i, k in enumerate(f["sizes"])}
+    sizes = sorted({k for k in (*_SIZES, *f["sizes"][-1:]) if k in row})
+    of = f["cnot_error"]
+    return [
+        [f"{k:,}", span({e: of[e][row[k]] for e in ("low", "best", "high")}), number(f["picked"][row[k]]), number(f["bound"][row[k]])] for k in sizes
+    ]
+
+
+def pair_rows(s: dict[str, Any]) -> list[list[str]]:
+    """Pairs as texts: name, error, interval, worst case of the protocol, true error, chi-square, status and reason."""
+    return [
+        [
+            pair_name(e["edge"]), number(e["cnot_error"]["best"]), _range(e["cnot_error"]["low"], e["cnot_error"]["high"]), _range(*e["systematic"]),
+            number(e["true_cnot_error"]), "-" if e["chi2_per_dof"] is None else f"{e['chi2_per_dof']:.2f}", _why(e["status"], e["reason"]),
+        ]
+        for e in s["edges"]
+    ]  # fmt: skip
+
+
+def qubit_rows(s: dict[str, Any]) -> list[list[str]]:
+    """Qubits as texts: number, whether it works, readout error and interval, one-qubit error and interval, status and reason."""
+    out = []
+    for q in s["qubits"]:
+        read, one = q["readout_error"], q["one_qubit_error"]
+        out.append([
+            str(q["qubit"]), percent(q["works"]), number(read["best"]), _range(read["low"], read["high"]), number(one["best"]),
+            _range(one["low"], one["high"]), _why(q["status"], q["reason"]),
+        ])  # fmt: skip
+    return out
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"{number(low)} to {number(high)}"
+
+
+def _why(status: str, reason: str | None) -> str:
+    return plain(status) if not reason else f"{plain(status)}: {reason}"
+
+
+def method(run: RunRecords, s: dict[str, Any]) -> list[Fact]:
+    """How it was measured."""
+    plan, recipe = run.plan, run.plan.parsed_recipe()
+    facts = [
+        Fact("Recipe", f"{recipe.name}{f': {recipe.description}' if recipe.description else ''}"),
+        Fact("Protocol", _protocol(run)),
+        Fact("Lengths, two-qubit", _lengths(plan.two_qubit_lengths)),
+        Fact("Lengths, one-qubit", _lengths(plan.one_qubit_lengths)),
+        Fact("Random sequences at each length", _sequences(run)),
+        Fact("Shots of each circuit", _per_experiment(run, lambda rows: _spread(plan.circuit_shots[rows]))),
+        Fact("Layers of pairs run together", f"{len(np.unique(plan.circuit_layer[plan.circuit_experiment == TWO_QUBIT])):,} ({plan.context})"),
+        Fact("Pairs measured", f"{len(plan.edges):,} of {plan.n_edges_usable:,} usable ones, {s['device']['n_edges']:,} in all"),
+        Fact("Criteria for a working qubit (the maker's to state)", ", ".join(f"{plain(k)} at most {short(v)}" for k, v in s["criteria"].items())),
+        Fact("Circuits and executions", f"{s['cost']['circuits']:,} circuits, {s['cost']['executions']:,} executions"),
+    ]
+    low, high = s["cnot_error"]["systematic"]
+    if low is not None:
+        facts.append(Fact("Worst case of the protocol", f"{number(low)} to {number(high)} about the mean (Magesan et al., arXiv:1203.4550)"))
+    return [f for f in facts if f.value]
+
+
+def _protocol(run: RunRecords) -> str:
+    if not len(run.plan.circuit_shots):
+        return "survival counts measured elsewhere"
+    recipe = run.plan.parsed_recipe()
+    if run.fits.estimate == "upper":
+        return "standard randomized benchmarking; all error of a two-qubit Clifford charged to its 1.5 C-NOTs, an upper estimate"
+    block = "native gate" if recipe.two_qubit.gate == "native" else "compiled C-NOT"
+    padded = "with random Pauli padding in both arms" if recipe.two_qubit.protocol == "padded" else "without padding"
+    return f"interleaved randomized benchmarking {padded}; interleaved block: {block} ({run.device.two_qubit_gate})"
+
+
+def _lengths(lengths: Any) -> str:
+    return f"{', '.join(f'{m:,}' for m in lengths.tolist())} Cliffords" if len(lengths) else ""
+
+
+def _sequences(run: RunRecords) -> str:
+    d = run.decays
+    parts = []
+    for name, shots in (("two-qubit", d.two_qubit_shots), ("one-qubit", d.one_qubit_shots)):
+        held = (shots > 0).sum(axis=-1)
+        held = held.reshape(-1, held.shape[-1]).max(axis=0) if held.size else held
+        if held.size and held.any():
+            parts.append(f"{name} {_spread(held)}")
+    return ", ".join(parts)
+
+
+def _per_experiment(run: RunRecords, value: Any) -> str:
+    kind = run.plan.circuit_experiment
+    names = {READOUT: "readout", ONE_QUBIT: "one-qubit", TWO_QUBIT: "two-qubit"}
+    return ", ".join(f"{name} {value(kind == k)}" for k, name in names.items() if (kind == k).any())
+
+
+def _spread(values: Any) -> str:
+    low, high = int(values.min()), int(values.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def interpretation_rows(s: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Each question that the law leaves open, what was taken, and what that means."""
+    chosen: Mapping[str, str] = s["cnot_error"]["interpretation"]
+    out = []
+    for c in CHOICES:
+        meaning = next((r.meaning for r in c.readings if r.value == chosen.get(c.name)), None)
+        if meaning is not None:
+            out.append((c.question, plain(chosen[c.name]), meaning))
+    return out
+
+
+def provenance(run: RunRecords, s: dict[str, Any]) -> list[Fact]:
+    """Where the numbers come from, so that somebody else can follow them."""
+    charged, estimated = s["cost"]["actual_qpu_seconds"], s["cost"]["estimated_qpu_seconds"]
+    spent = f"{charged:,.1f} s charged, {estimated:,.1f} s estimated" if charged is not None else f"about {estimated:,.0f} s on hardware"
+    calibrations = [(c["at"] or "time not stated") + (f" (id {c['id']})" if c["id"] else "") for c in run.calibrations]
+    facts = [
+        Fact("Run", f"{s['run_id']}, started {s['created_at']}"),
+        Fact("Device", f"{s['device']['name']} ({without_paths(s['device']['source'])})"),
+        Fact("Backend", without_paths(s["backend"])),
+        Fact("Calibration stated by the provider", some(calibrations, _NAMED) or "not stated"),
+        Fact("Jobs", ", ".join(run.job_ids) or "none: simulated here, or measured elsewhere"),
+        Fact("Device time", spent if s["cost"]["circuits"] else "not known"),
+        Fact("Seed", str(s["seed"])),
+        Fact("Software", ", ".join(f"{k} {v}" for k, v in s["software"].items())),
+        Fact("Confidence level", f"{100 * run.fits.level:g} %"),
+    ]
+    records = [("device", run.device), ("plan", run.plan), ("decays", run.decays), ("fits", run.fits), ("metrics", run.metrics),
+               ("frontier", run.frontier), ("verdicts", run.verdicts)]  # fmt: skip
+    return [*facts, *(Fact(f"Record {name}", record.id) for name, record in records)]
+
+
+def rule_rows(s: dict[str, Any], instruments: Sequence[Instrument]) -> list[tuple[str, str, str]]:
+    """Rule files: id, citation, SHA-256 of the file that the verdict was made by."""
+    rule = {i.id: i for i in instruments}
+    return [(n, rule[n].citation if n in rule else "-", v["rule_sha256"] or "made in code") for v in s["verdicts"] for n in [v["instrument"]]]
+
+
+def unmeasured(s: dict[str, Any]) -> list[str]:
+    """What was not measured, or not counted, one sentence each."""
+    out = []
+    pairs = [pair_name(e["edge"]) for e in s["edges"] if e["status"] == "not_measured"]
+    if pairs:
+        out.append(f"{len(pairs):,} pairs were not measured ({some(pairs, _NAMED)}).")
+    for name, qubits in s["not_measured"].items():
+        if qubits:
+            out.append(f"{plain(name).capitalize()} of {len(qubits):,} qubits was not measured; it is not held against them.")
+    if s["missing_circuits"]:
+        out.append(f"{len(s['missing_circuits']):,} planned circuits have no counts ({some(s['missing_circuits'], 3)}).")
+    out += [f"Not counted: {some(names, _NAMED)} ({why})." for names, why in not_counted(s)]
+    if not len(s["edges"]):
+        out.append("No coupled pair is known.")
+    elif s["cnot_error"]["mean"]["best"] is None:
+        out.append("No pair has a C-NOT error, so no verdict can rest on one.")
+    if s["cnot_error"]["true_mean"] is None:
+        out.append("True errors are not known (they are for simulators only).")
+    return [*out, "Leakage, crosstalk beyond the context stated, and drift beyond the run are not measured.", NOTICE]
