@@ -35,6 +35,7 @@ _WRITTEN_ONCE = (*_INPUTS, "rules/", "calibration/", "tickets/", "counts/", "cir
 _LONG = 200  # items of a list from which on it is laid out in rows
 _JOURNAL = "journal.jsonl"  # grows line by line; its lines are chained by hashes, so the manifest does not list it
 _DERIVED = ("decays.npz", "fits.npz", "metrics.json", "frontier.npz", "verdict.json")  # an older version of one is made again
+_REPORT = ("summary.json", "report.html", "report.md", "report.pdf", "pairs.csv", "qubits.csv")
 # what reading a damaged npz or JSON file can raise: zipfile, zlib, numpy and our own envelope each have their ways
 _DAMAGE = (
     ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, RuntimeError, OverflowError, MemoryError,
@@ -192,7 +193,7 @@ class RunDirectory:
 
     def discard_derived(self) -> None:
         """Delete what follows from counts, because there are more counts now."""
-        self.discard(*_DERIVED, "summary.json")
+        self.discard(*_DERIVED, *_REPORT, *self.names("figures"))
 
     def discard(self, *names: str) -> None:
         """Delete those files that exist.

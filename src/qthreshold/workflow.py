@@ -50,9 +50,13 @@ from qthreshold.patience import Patience
 from qthreshold.plan import Plan, PlanCost, circuit_name, make_plan, plan_cost, preflight_plan, seed_rng
 from qthreshold.pool import Pool
 from qthreshold.recipe import Criteria, Recipe
+from qthreshold.report.export import plates_of, report_files
+from qthreshold.report.page import render_fragment
+from qthreshold.report.points import Point, stated_point
+from qthreshold.report.runs import run_labels
 from qthreshold.report.summary import make_summary
 from qthreshold.result import RunRecords
-from qthreshold.store import RunDirectory
+from qthreshold.store import RunDirectory, write_folder
 from qthreshold.survival import HIGHEST_QUBIT, SurvivalTable, parse_survival, survival_decays, survival_device, survival_plan
 from qthreshold.tallies import Tallies
 from qthreshold.tasks import inline
@@ -99,6 +103,11 @@ class RunResult(RunRecords):
     def summary(self) -> dict[str, Any]:
         """The summary, as in ``summary.json`` (schema ``qthreshold/summary/1``)."""
         return make_summary(self)
+
+    def _repr_html_(self) -> str:
+        """The first screen of the report, for notebooks."""
+        s = self.summary()
+        return render_fragment(self, s, [p for p in plates_of(self, s) if p.group == "bands"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -827,15 +836,41 @@ def _analysed(directory: RunDirectory, plan: Plan) -> tuple[DecayTable, FittedEr
     return decays, fits, metrics, _child(directory, "frontier.npz", Frontier, metrics_id=metrics.id)
 
 
-def report(directory: RunDirectory) -> RunResult:
-    """Write ``summary.json`` and return everything that a report shows."""
+def report(
+    directory: RunDirectory, forms: Sequence[str] = ("html",), *, pairs: str = "", also: Sequence[str] = (), out: Path | None = None
+) -> RunResult:  # fmt: skip
+    """Write ``summary.json`` and the report, and return everything that a report shows.
+
+    Args:
+        directory: The run.
+        forms: Forms of the report, of :data:`.report.export.FORM_NAMES`.
+        pairs: Pairs whose decays are shown, such as ``3-4,7-8``, or ``all``; the worst, median and best by default.
+        also: Further points of the staircase: run directories, or ``LABEL=QUBITS,ERROR``.
+        out: Folder for the files of the report, in place of the run directory.
+
+    Raises:
+        InputError: A form, pair or point does not exist, or a package that draws it is not installed.
+        StoreError: A stage is missing, or a file cannot be read or written.
+    """
     started = time.monotonic()
     result = load_result(directory)
+    runs, points = _compared(also)
+    files = list(report_files(result, forms, pairs=pairs, others=list(zip(run_labels(runs), runs, strict=True)), points=points))
+    if out is not None:
+        write_folder(out, files)
     with _working_on(directory):
         _took(directory, "report", started)
         result = dataclasses.replace(result, seconds=directory.read_json("timing.json"))
         directory.write_json("summary.json", result.summary())
+        if out is None:
+            directory.write_files((name, data) for name, data in files if name != "summary.json")
     return result
+
+
+def _compared(also: Sequence[str]) -> tuple[list[RunResult], list[Point]]:
+    """Further points of a staircase: runs, and devices of which numbers are stated."""
+    paths = [text for text in also if "=" not in text or RunDirectory(Path(text)).has("run.json")]
+    return [load_result(RunDirectory.open(Path(p))) for p in paths], [stated_point(text) for text in also if text not in paths]
 
 
 def load_result(directory: RunDirectory) -> RunResult:

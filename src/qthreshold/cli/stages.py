@@ -1,4 +1,4 @@
-"""One command per stage: plan, submit, collect, analyse, report; resume; verify."""
+"""One command per stage: plan, submit, collect, analyse; resume; verify."""
 
 import sys
 from pathlib import Path
@@ -36,7 +36,7 @@ from qthreshold.cli.common import (
 )
 from qthreshold.cli.run import BackendSpec, Confidence, PriceFile, RecipeSpec, Seed, job_table, reported_in_part, show_result
 
-__all__ = ["analyse", "cancel", "collect", "plan", "report", "resume", "submit", "verify"]
+__all__ = ["analyse", "cancel", "collect", "plan", "resume", "submit", "verify"]
 
 
 def plan(
@@ -215,19 +215,6 @@ def analyse(
             workflow.analyse(_open(directory), partial=partial, pool=pool)
         if not quiet:
             show(f"analysed. Next: qthreshold judge {shown(directory)}")
-
-
-def report(directory: Directory, json: Json = False, quiet: Quiet = False) -> None:
-    """Write summary.json and print the report. Offline and repeatable."""
-    with guarded(directory):
-        from qthreshold import workflow
-        from qthreshold.report.text import render
-
-        summary = workflow.report(_open(directory)).summary()
-        if json:
-            show_json(summary)
-        elif not quiet:
-            show(render(summary, str(directory)))
 
 
 def resume(

@@ -15,11 +15,11 @@ from qthreshold.rulebook import Instrument, short
 from qthreshold.verdict import NOTICE
 
 __all__ = [
-    "Fact", "best_parts", "distances", "key_figures", "limit_sentence", "matrix_rows", "method", "pair_rows", "provenance", "qubit_rows", "rule_rows",
-    "unmeasured", "verdict_rows", "without_paths",
+    "Fact", "best_parts", "distances", "interpretation_rows", "key_figures", "limit_sentence", "matrix_rows", "method", "pair_rows", "provenance",
+    "qubit_rows", "rule_rows", "silent", "unmeasured", "verdict_rows", "without_paths", "worst_pair_rows",
 ]  # fmt: skip
 
-_STANDING = {"text": "text of the entry was read", "secondary": "secondary sources only", "none": "no entry known"}
+_STANDING = {"text": "text read", "secondary": "secondary sources only", "none": "no entry known"}
 _SIZES = (34, 50, 100, 200, 350, 500, 700, 1100, 2000)
 _NAMED = 6
 
@@ -120,24 +120,25 @@ def verdict_rows(s: dict[str, Any], instruments: Sequence[Instrument]) -> list[d
         i = rule.get(v["instrument"])
         entry = v["entry"] or (v["distance"] or {}).get("entry") or (i.entry if i is not None else "")
         out.append({
-            "jurisdiction": v["jurisdiction"], "title": i.title if i is not None else v["instrument"], "id": v["instrument"], "entry": entry or "-",
-            "outcome": v["outcome"], "words": OUTCOMES[v["outcome"]],
-            "probability": "-" if v["probability_met"] is None else percent(v["probability_met"]),
-            "standing": _standing(i), "in_force": _in_force(i), "reason": v["reason"], "citation": i.citation if i is not None else "",
-            "url": i.url if i is not None and i.url.startswith("https://") else "",
-            "changed": i is not None and bool(v["rule_sha256"]) and i.sha256 != v["rule_sha256"],
+            "jurisdiction": v["jurisdiction"], "entry": entry or "-", "outcome": v["outcome"], "words": OUTCOMES[v["outcome"]],
+            "probability": "-" if v["probability_met"] is None else percent(v["probability_met"]), "standing": _standing(i), "in_force": _in_force(i),
         })  # fmt: skip
     return sorted(out, key=lambda r: r["probability"] == "-")
+
+
+def silent(s: dict[str, Any]) -> list[str]:
+    """Why the other instruments give none."""
+    return [f"{v['jurisdiction']} ({v['instrument']}), {OUTCOMES[v['outcome']]}: {v['reason']}." for v in s["verdicts"] if v["distance"] is None]
 
 
 def _standing(i: Instrument | None) -> str:
     if i is None:
         return "-"
-    return _STANDING[i.standing] + (f", as of {i.text_as_of}" if i.text_as_of is not None else "")
+    return _STANDING[i.standing] + (f" ({i.text_as_of})" if i.text_as_of is not None else "")
 
 
 def _in_force(i: Instrument | None) -> str:
-    return "-" if i is None else f"since {i.in_force}" + (f", until {i.until}" if i.until is not None else "")
+    return "-" if i is None else f"{i.in_force}" + (f" to {i.until}" if i.until is not None else "")
 
 
 def matrix_rows(s: dict[str, Any]) -> tuple[list[str], list[tuple[str, list[str]]]]:
@@ -166,12 +167,20 @@ def best_parts(s: dict[str, Any]) -> list[list[str]]:
 
 def pair_rows(s: dict[str, Any]) -> list[list[str]]:
     """Pairs as texts: name, error, interval, worst case of the protocol, true error, chi-square, status and reason."""
+    return [_pair_row(e) for e in s["edges"]]
+
+
+def worst_pair_rows(s: dict[str, Any], rows: int = 20) -> list[list[str]]:
+    """The pairs with the largest errors, the worst first."""
+    known = [e for e in s["edges"] if e["cnot_error"]["best"] is not None]
+    return [_pair_row(e) for e in sorted(known, key=lambda e: -float(e["cnot_error"]["best"]))[:rows]]
+
+
+def _pair_row(e: dict[str, Any]) -> list[str]:
+    error, chi2 = e["cnot_error"], e["chi2_per_dof"]
     return [
-        [
-            pair_name(e["edge"]), number(e["cnot_error"]["best"]), _range(e["cnot_error"]["low"], e["cnot_error"]["high"]), _range(*e["systematic"]),
-            number(e["true_cnot_error"]), "-" if e["chi2_per_dof"] is None else f"{e['chi2_per_dof']:.2f}", _why(e["status"], e["reason"]),
-        ]
-        for e in s["edges"]
+        pair_name(e["edge"]), number(error["best"]), _range(error["low"], error["high"]), _range(*e["systematic"]), number(e["true_cnot_error"]),
+        "-" if chi2 is None else f"{chi2:.2f}", _why(e["status"], e["reason"]),
     ]  # fmt: skip
 
 
@@ -285,10 +294,18 @@ def provenance(run: RunRecords, s: dict[str, Any]) -> list[Fact]:
     return [*facts, *(Fact(f"Record {name}", record.id) for name, record in records)]
 
 
-def rule_rows(s: dict[str, Any], instruments: Sequence[Instrument]) -> list[tuple[str, str, str]]:
-    """Rule files: id, citation, SHA-256 of the file that the verdict was made by."""
+def rule_rows(s: dict[str, Any], instruments: Sequence[Instrument]) -> list[dict[str, Any]]:
+    """Rule files: id, title, citation and official page, and the hash of the file that the verdict was made by."""
     rule = {i.id: i for i in instruments}
-    return [(n, rule[n].citation if n in rule else "-", v["rule_sha256"] or "made in code") for v in s["verdicts"] for n in [v["instrument"]]]
+    out = []
+    for v in s["verdicts"]:
+        i, sha = rule.get(v["instrument"]), v["rule_sha256"]
+        out.append({
+            "id": v["instrument"], "title": i.title if i else "no longer on file", "citation": i.citation if i else "",
+            "sha256": sha or "made in code", "changed": bool(i and sha and i.sha256 != sha),
+            "url": i.url if i and i.url.startswith("https://") else "",
+        })  # fmt: skip
+    return out
 
 
 def unmeasured(s: dict[str, Any]) -> list[str]:

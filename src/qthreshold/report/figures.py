@@ -256,10 +256,10 @@ def histogram(axes: Axes, errors: Real, mean: float, limits: Sequence[tuple[str,
     trans = axes.get_xaxis_transform()
     for k, (name, value) in enumerate(limits):
         axes.axvline(value, color=_SECOND, lw=1.5)
-        axes.text(value, 0.98 - 0.09 * (k % 3), f" {name} ", color=_SECOND, transform=trans, va="top", ha="left", fontsize=8)
+        axes.text(value, 0.98 - 0.09 * k, f" {name} ", color=_SECOND, transform=trans, va="top", ha="left", fontsize=8)
     if not math.isnan(mean):
         axes.axvline(max(mean, _FLOOR), color=_INK, lw=1.3, ls="--")
-        axes.text(max(mean, _FLOOR), 0.70, f" mean {number(mean)}", color=_INK, transform=trans, va="top", fontsize=8)
+        axes.text(max(mean, _FLOOR), 0.78, f" mean {number(mean)}", color=_INK, transform=trans, va="top", fontsize=8)
     axes.set_xlabel("C-NOT error")
     axes.set_ylabel("pairs")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))

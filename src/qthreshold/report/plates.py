@@ -191,7 +191,7 @@ def _histogram(run: RunRecords, summary: dict[str, Any]) -> Plate:
     limits = [
         (f"{short(b.max_error or 0.0)}, {'limit at this size' if b.holds(int(n)) else f'from {first} qubits'}", b.max_error or 0.0)
         for first, b in sorted(bands.items()) if b.holds(int(n)) or first > n
-    ][:3]  # fmt: skip
+    ][:2]  # fmt: skip
     errors, mean = run.fits.cnot[:, 0], run.metrics.mean.best
     seen = errors[np.isfinite(errors)]
     at = limits[0][1] if limits and limits[0][0].endswith("this size") else None

@@ -12,7 +12,6 @@ from qthreshold.device import UNSTATED_GATE
 from qthreshold.numerics.decay import REJECTED
 from qthreshold.report.words import (
     OUTCOMES,
-    alike,
     answer,
     disagreements,
     footnotes,
@@ -26,6 +25,7 @@ from qthreshold.report.words import (
     percent,
     plain,
     ranges,
+    reasons,
     some,
     span,
     stated,
@@ -70,13 +70,7 @@ def verdict_table(verdicts: Sequence[dict[str, Any]]) -> RenderableType:
             outcome = Text(OUTCOMES[v["outcome"]], style=_STYLE.get(v["outcome"], ""))
             table.add_row(v["jurisdiction"], entry, outcome, "-" if p is None else percent(p))
         out.append(table)
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for v in decided:
-        groups.setdefault(alike(v), []).append(v)
-    for same in groups.values():
-        also = f" The same bands: {joined([v['jurisdiction'] for v in same[1:]])}." if len(same) > 1 else ""
-        out.append(Text(f"{same[0]['jurisdiction']}: {same[0]['reason']}.{also}"))
-    return Group(*out, *_without_verdict(verdicts))
+    return Group(*out, *(Text(line) for line in reasons(verdicts)), *_without_verdict(verdicts))
 
 
 def _without_verdict(verdicts: Sequence[dict[str, Any]]) -> list[Text]:
@@ -289,7 +283,7 @@ def render(summary: dict[str, Any], directory: str, *, worst: int = 5) -> Render
     """
     as_of = summary["verdicts"][0]["as_of"] if summary["verdicts"] else "-"
     tables = [verdict_table(summary["verdicts"]), _device_table(summary), _worst_pairs(summary, worst), _troubles(summary, 8)]
-    end = f"Law as of {as_of}. Evidence, not legal advice. Everything is in {directory} (summary.json)."
+    end = f"Law as of {as_of}. Evidence, not legal advice. Everything is in {directory} (report.html, summary.json)."
     differently = disagreement_lines(summary["disagreements"], summary["cnot_error"]["interpretation"]) if summary["disagreements"] else []
     notes = [Text(line) for line in footnotes(summary)]
     return Group(Text(answer(summary), style="bold"), *differently, *(t for t in tables if t is not None), *notes, Text(end))

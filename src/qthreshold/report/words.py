@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 __all__ = [
-    "OUTCOMES", "alike", "answer", "disagreements", "footnotes", "integer", "is_upper", "joined", "measured", "not_counted", "number", "pair_name",
-    "percent", "plain", "ranges", "some", "span", "stated",
+    "OUTCOMES", "answer", "disagreements", "footnotes", "integer", "is_upper", "joined", "measured", "not_counted", "number", "pair_name",
+    "percent", "plain", "ranges", "reasons", "some", "span", "stated",
 ]  # fmt: skip
 
 OUTCOMES = {
@@ -112,10 +112,23 @@ def joined(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def alike(v: dict[str, Any]) -> str:
+def _alike(v: dict[str, Any]) -> str:
     """Equal for instruments that say the same of a device, whatever they call their entries."""
     distance = {k: w for k, w in v["distance"].items() if k not in ("entry", "step_entry")}
     return repr((v["outcome"], v["probability_met"], sorted(distance.items())))
+
+
+def reasons(verdicts: Sequence[dict[str, Any]]) -> list[str]:
+    """Why the instruments that give a verdict give it; those that say the same share a sentence."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for v in verdicts:
+        if v["distance"] is not None:
+            groups.setdefault(_alike(v), []).append(v)
+    out = []
+    for first, *rest in groups.values():
+        also = f" The same bands: {joined([v['jurisdiction'] for v in rest])}." if rest else ""
+        out.append(f"{first['jurisdiction']}: {first['reason']}.{also}")
+    return out
 
 
 def plain(value: str) -> str:

@@ -1,0 +1,136 @@
+"""Several runs side by side: one page, the same as Markdown, CSV and JSON."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from qthreshold.interpretation import CHOICES
+from qthreshold.report.content import limit_sentence, without_paths
+from qthreshold.report.export import check_forms, markdown
+from qthreshold.report.page import NO_FIGURES, drawn, has_figures, render_template
+from qthreshold.report.summary import make_summary
+from qthreshold.report.tables import to_csv
+from qthreshold.report.words import OUTCOMES, integer, joined, number, plain, span, stated
+from qthreshold.result import RunRecords
+from qthreshold.verdict import NOTICE
+
+__all__ = ["RUNS_FORMS", "run_labels", "runs_dict", "runs_files"]
+
+RUNS_FORMS = ("html", "md", "json", "csv", "svg", "png")
+"""Forms of a page of several runs."""
+
+
+def run_labels(runs: Sequence[RunRecords]) -> list[str]:
+    """A name for each run: the device; its day, time or id too, as far as it takes to tell them apart."""
+    day = [r.header["created_at"] for r in runs]
+    choices = [
+        [r.device.name for r in runs],
+        [f"{r.device.name}, {d[:10]}" for r, d in zip(runs, day, strict=True)],
+        [f"{r.device.name}, {d[:16].replace('T', ' ')}" for r, d in zip(runs, day, strict=True)],
+        [f"{r.device.name}, {r.header['run_id'][:8]}" for r in runs],
+    ]
+    found = next((c for c in choices if max(Counter(c).values(), default=1) == 1), None)
+    return found if found is not None else [f"{c} ({k})" for k, c in enumerate(choices[0], start=1)]
+
+
+def runs_dict(runs: Sequence[RunRecords]) -> dict[str, Any]:
+    """The JSON form (schema ``qthreshold/runs/1``): what ``summary.json`` says of each run as a whole."""
+    kept = ("run_id", "created_at", "backend", "recipe", "seed", "device", "working_qubits", "connected_working_qubits", "connected", "cnot_error",
+            "verdicts", "disagreements")  # fmt: skip
+    out = []
+    for label, run in zip(run_labels(runs), runs, strict=True):
+        s = make_summary(run)
+        out.append({"label": label, **{k: s[k] for k in kept}, "backend": without_paths(s["backend"])})
+    return {"schema": "qthreshold/runs/1", "runs": out}
+
+
+def runs_files(runs: Sequence[RunRecords], forms: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Files of the page, each as it is made.
+
+    Args:
+        runs: At least two.
+        forms: Of :data:`RUNS_FORMS`.
+
+    Raises:
+        InputError: A form cannot be made.
+    """
+    check_forms(forms, RUNS_FORMS)
+    labels = run_labels(runs)
+    values = _values(runs, labels)
+    plates: list[Any] = []
+    if has_figures():
+        from qthreshold.report.plates import comparison_plates
+
+        plates = comparison_plates(list(zip(labels, runs, strict=True)))
+    for form in dict.fromkeys(forms):
+        if form == "html":
+            yield "report.html", render_template("runs.html", **values, plates=drawn(plates), no_figures=NO_FIGURES).encode()
+        elif form == "md":
+            yield "report.md", markdown("runs.md", values).encode()
+        elif form == "json":
+            yield "runs.json", (json.dumps(runs_dict(runs), indent=1, allow_nan=False) + "\n").encode()
+        elif form == "csv":
+            yield "runs.csv", to_csv(["", *labels], [[name, *cells] for name, cells in [*values["rows"], *values["verdict_rows"]]]).encode()
+        else:
+            for p in plates:
+                yield f"figures/{p.name}.{form}", p.svg(inline=False).encode() if form == "svg" else p.png()
+
+
+def _values(runs: Sequence[RunRecords], labels: list[str]) -> dict[str, Any]:
+    summaries = [make_summary(r) for r in runs]
+
+    def row(name: str, cell: Any) -> tuple[str, list[str]]:
+        return name, [cell(s) for s in summaries]
+
+    rows = [
+        row("Device", lambda s: s["device"]["name"]), row("Run", lambda s: s["run_id"]), row("Started", lambda s: s["created_at"]),
+        row("Backend", lambda s: without_paths(s["backend"])), row("Recipe", lambda s: s["recipe"]),
+        row("Law as of", lambda s: s["verdicts"][0]["as_of"] if s["verdicts"] else "-"),
+        row("Connected working qubits", lambda s: _count(s)),
+        row("C-NOT error, mean", lambda s: span(s["cnot_error"]["mean"])), row("C-NOT error, median", lambda s: span(s["cnot_error"]["median"])),
+        row("Best pair (picked)", lambda s: span(s["cnot_error"]["best"])), row("Worst pair (picked)", lambda s: span(s["cnot_error"]["worst"])),
+        row("True mean (simulator)", lambda s: number(s["cnot_error"]["true_mean"])),
+        row("Pairs measured", lambda s: integer(sum(e["cnot_error"]["best"] is not None for e in s["edges"]))),
+        row("Pairs without a fit", lambda s: integer(s["cnot_error"]["failed_edges"])),
+    ]  # fmt: skip
+    rules = dict.fromkeys(v["instrument"] for s in summaries for v in s["verdicts"])
+    by_rule = [{v["instrument"]: v for v in s["verdicts"]} for s in summaries]
+    law = {v["instrument"]: v["jurisdiction"] for s in summaries for v in s["verdicts"]}
+    decided = [r for r in rules if any(r in found and found[r]["distance"] is not None for found in by_rule)]
+    verdicts = [(f"{law[r]} ({r})", [_outcome(found.get(r)) for found in by_rule]) for r in decided]
+    return {
+        "title": f"{len(runs)} runs side by side: export-control thresholds", "labels": labels, "rows": rows, "verdict_rows": verdicts,
+        "answers": [
+            f"{label}: {span(s['connected_working_qubits'], integer)} connected working qubits, mean C-NOT error {span(s['cnot_error']['mean'])}. "
+            + limit_sentence(s)
+            for label, s in zip(labels, summaries, strict=True)
+        ],
+        "differences": _differences(summaries), "notice": NOTICE,
+    }  # fmt: skip
+
+
+def _count(s: dict[str, Any]) -> str:
+    count = s["connected_working_qubits"]
+    return (integer(count["best"]) if count["low"] == count["high"] else span(count, integer)) + stated(s)
+
+
+def _outcome(verdict: dict[str, Any] | None) -> str:
+    if verdict is None:
+        return "not judged"
+    return OUTCOMES[verdict["outcome"]] + (f" ({verdict['entry']})" if verdict["entry"] else "")
+
+
+def _differences(summaries: Sequence[dict[str, Any]]) -> list[str]:
+    """In what the runs cannot be compared without care: fields of their interpretations, criteria, days of the law."""
+    out = []
+    for c in CHOICES:
+        found = dict.fromkeys(s["cnot_error"]["interpretation"].get(c.name, "not judged") for s in summaries)
+        if len(found) > 1:
+            out.append(f"{c.name}: {joined([plain(v) for v in found])}.")
+    if len({json.dumps(s["criteria"]) for s in summaries}) > 1:
+        out.append("criteria for a working qubit: not the same.")
+    days = dict.fromkeys(s["verdicts"][0]["as_of"] for s in summaries if s["verdicts"])
+    if len(days) > 1:
+        out.append(f"law as of: {joined(list(days))}.")
+    return out
