@@ -51,7 +51,7 @@ from qthreshold.plan import Plan, PlanCost, circuit_name, make_plan, plan_cost, 
 from qthreshold.pool import Pool
 from qthreshold.recipe import Criteria, Recipe
 from qthreshold.report.export import plates_of, report_files
-from qthreshold.report.page import render_fragment
+from qthreshold.report.page import render_fragment, render_pending
 from qthreshold.report.points import Point, stated_point
 from qthreshold.report.runs import run_labels
 from qthreshold.report.summary import make_summary
@@ -853,6 +853,8 @@ def report(
         StoreError: A stage is missing, or a file cannot be read or written.
     """
     started = time.monotonic()
+    if not directory.has("fits.npz"):
+        _report_pending(directory)
     result = load_result(directory)
     runs, points = _compared(also)
     files = list(report_files(result, forms, pairs=pairs, others=list(zip(run_labels(runs), runs, strict=True)), points=points))
@@ -865,6 +867,16 @@ def report(
         if out is None:
             directory.write_files((name, data) for name, data in files if name != "summary.json")
     return result
+
+
+def _report_pending(directory: RunDirectory) -> None:
+    """A page that says that there is nothing to say yet, for whoever has a link to the page of the run."""
+    header, device, plan = _read(directory)
+    tickets, counts = len(directory.names("tickets")), len(directory.names("counts"))
+    state = f"{counts:,} of {tickets:,} tickets have counts" if tickets else "nothing was sent"
+    state = f"The run is planned, {state}, and nothing was analysed."
+    with _working_on(directory):
+        directory.write_file("report.html", render_pending(device, plan, header, state).encode())
 
 
 def _compared(also: Sequence[str]) -> tuple[list[RunResult], list[Point]]:

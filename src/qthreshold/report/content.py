@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from qthreshold.device import Device
 from qthreshold.interpretation import CHOICES
-from qthreshold.plan import ONE_QUBIT, READOUT, TWO_QUBIT
+from qthreshold.plan import ONE_QUBIT, READOUT, TWO_QUBIT, Plan, plan_cost
 from qthreshold.report.words import OUTCOMES, integer, is_upper, joined, not_counted, number, pair_name, percent, plain, some, span, stated
 from qthreshold.result import RunRecords
 from qthreshold.rulebook import Instrument, short
 from qthreshold.verdict import NOTICE
 
 __all__ = [
-    "Fact", "best_parts", "distances", "interpretation_rows", "key_figures", "limit_sentence", "matrix_rows", "method", "pair_rows", "provenance",
-    "qubit_rows", "rule_rows", "silent", "unmeasured", "verdict_rows", "without_paths", "worst_pair_rows",
+    "Fact", "best_parts", "distances", "interpretation_rows", "key_figures", "limit_sentence", "matrix_rows", "method", "pair_rows", "planned",
+    "provenance", "qubit_rows", "rule_rows", "silent", "unmeasured", "verdict_rows", "without_paths", "worst_pair_rows",
 ]  # fmt: skip
 
 _STANDING = {"text": "text read", "secondary": "secondary sources only", "none": "no entry known"}
@@ -223,6 +224,20 @@ def method(run: RunRecords, s: dict[str, Any]) -> list[Fact]:
     if low is not None:
         facts.append(Fact("Worst case of the protocol", f"{number(low)} to {number(high)} about the mean (Magesan et al., arXiv:1203.4550)"))
     return [f for f in facts if f.value]
+
+
+def planned(plan: Plan, device: Device) -> list[Fact]:
+    """What a run will measure."""
+    cost = plan_cost(plan, device)
+    return [
+        Fact("Recipe", plan.parsed_recipe().name),
+        Fact("Qubits and pairs", f"{len(plan.qubits):,} of {device.n_qubits:,} qubits, {len(plan.edges):,} of {len(device.edges):,} pairs"),
+        Fact(
+            "Circuits and executions",
+            f"{cost.circuits:,} circuits, {cost.executions:,} executions, about {cost.estimated_seconds:,.0f} s on hardware",
+        ),
+        Fact("Seed", str(plan.seed)),
+    ]
 
 
 def _protocol(run: RunRecords) -> str:

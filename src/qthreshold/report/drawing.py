@@ -6,7 +6,9 @@ serves the light theme, the dark one and print. Text stays text: it can be searc
 
 import io
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from html import escape
 from typing import Any
 
@@ -32,6 +34,7 @@ _STYLE: Any = {
     "axes.facecolor": "none", "figure.facecolor": "none", "lines.linewidth": 1.6, "text.parse_math": False, "figure.constrained_layout.use": True,
 }  # fmt: skip
 _DPI = 160
+_UNPRINTABLE = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
 
 
 def svg(function: Callable[[Figure], None], size: tuple[float, float], name: str, alt: str, *, inline: bool) -> str:
@@ -44,22 +47,24 @@ def svg(function: Callable[[Figure], None], size: tuple[float, float], name: str
         alt: What it shows, in a sentence.
         inline: For a page, in its colours and without a size of its own; else a file that stands alone.
     """
+    alt = re.sub(_UNPRINTABLE, "", alt)
     buffer = io.StringIO()
-    with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
+    with _styled({"svg.hashsalt": name}):
         FigureCanvasSVG(_drawn(function, size)).print_svg(buffer, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = re.sub(r" <metadata>.*?</metadata>\n", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->\n? *", "", text, flags=re.DOTALL)
+    text = re.sub(_UNPRINTABLE, "", text)  # what XML cannot hold, from names
     used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", text))
     text = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", text)
     text = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", text)
     text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)  # a hundredth of a point is enough
     if not inline:
-        return re.sub(r"(<svg [^>]*>)", rf"\1<title>{escape(alt)}</title>", text, count=1)
+        return re.sub(r"<svg [^>]*>", lambda m: f"{m[0]}<title>{escape(alt)}</title>", text, count=1)
     text = text[text.index("<svg") :]
     width, height = re.findall(r'(?:width|height)="([\d.]+)pt"', text)[:2]
     head = f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(alt)}" class="figure" style="aspect-ratio:{width}/{height}"'
-    text = re.sub(r"<svg [^>]*", head, text, count=1)
+    text = re.sub(r"<svg [^>]*", lambda _: head, text, count=1)
     text = re.sub(r"font: ([^;\"]*?)'DejaVu Sans', sans-serif", r"font: \1var(--sans)", text)
     text = re.sub(r"xlink:href", "href", text)
     for colour, value in COLOURS.items():
@@ -70,9 +75,16 @@ def svg(function: Callable[[Figure], None], size: tuple[float, float], name: str
 def png(function: Callable[[Figure], None], size: tuple[float, float]) -> bytes:
     """A figure as PNG on white; arguments as in :func:`svg`."""
     buffer = io.BytesIO()
-    with matplotlib.rc_context(_STYLE):
+    with _styled({}):
         FigureCanvasAgg(_drawn(function, size)).print_figure(buffer, dpi=_DPI, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()
+
+
+@contextmanager
+def _styled(more: dict[str, str]) -> Iterator[None]:
+    with warnings.catch_warnings(), matplotlib.rc_context(_STYLE | more):
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # names in any script: whoever shows an SVG has the fonts
+        yield
 
 
 def _drawn(function: Callable[[Figure], None], size: tuple[float, float]) -> Figure:

@@ -7,13 +7,15 @@ one script, so that a text that got through all the same could not run.
 import base64
 import hashlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup
 
+from qthreshold.device import Device
+from qthreshold.plan import Plan
 from qthreshold.report import content
 from qthreshold.report.chip import device_map, map_alt
 from qthreshold.report.tables import pairs_csv, qubits_csv
@@ -24,7 +26,7 @@ from qthreshold.verdict import NOTICE
 if TYPE_CHECKING:
     from qthreshold.report.plates import Plate
 
-__all__ = ["NO_FIGURES", "drawn", "has_figures", "page_values", "render_fragment", "render_page", "render_template"]
+__all__ = ["NO_FIGURES", "drawn", "has_figures", "page_values", "render_fragment", "render_page", "render_pending", "render_template"]
 
 NO_FIGURES = "Figures are left out: matplotlib is not installed (pip install 'qthreshold[plots]', then report again)."
 
@@ -85,6 +87,21 @@ def render_fragment(run: RunRecords, s: dict[str, Any], plates: Sequence["Plate"
     """The first screen for a notebook: no script, and styles that touch nothing else."""
     chip = Markup(device_map(run.device, run.fits, run.metrics))
     return _environment().get_template("fragment.html").render(**page_values(run, s), plates=drawn(plates), map=chip)
+
+
+def render_pending(device: Device, plan: Plan, header: Mapping[str, Any], state: str) -> str:
+    """The page of a run that has no estimates yet: it says so.
+
+    Args:
+        device: The device.
+        plan: The plan.
+        header: The run's header.
+        state: How far the run has come, in a sentence.
+    """
+    return render_template(
+        "pending.html", title=f"{device.name}: not measured yet", device=device.name, run_id=header["run_id"], day=header["created_at"][:10],
+        state=state, plan=content.planned(plan, device), notice=NOTICE,
+    )  # fmt: skip
 
 
 def render_template(name: str, **values: Any) -> str:

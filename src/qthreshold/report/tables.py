@@ -2,12 +2,13 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 __all__ = ["pairs_csv", "qubits_csv", "to_csv"]
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", "＝", "＋", "－", "＠")
+_FORMULA = ("=", "+", "-", "@", "|", "%", "＝", "＋", "－", "＠")
 _INTERVALS = ("cnot_error", "epc", "upper_cnot_error", "p_ref", "p_int")
 
 
@@ -72,5 +73,5 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.6g}"
-    text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.lstrip(" ").startswith(_FORMULA) else text
+    text = re.sub(r"[\x00-\x1f\x7f]", " ", str(value))  # one line a row
+    return f"'{text}" if isinstance(value, str) and text.lstrip().startswith(_FORMULA) else text

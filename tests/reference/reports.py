@@ -1,0 +1,99 @@
+"""Finished runs for tests of reports, made from survival counts with known errors: no circuits, no files."""
+
+import datetime
+
+import numpy as np
+
+from qthreshold.backends.noise import Truth
+from qthreshold.evidence import run_evidence
+from qthreshold.fits import make_fits
+from qthreshold.frontier import make_frontier
+from qthreshold.interpretation import Interpretation
+from qthreshold.metrics import make_metrics
+from qthreshold.plan import plan_without_circuits
+from qthreshold.recipe import Recipe
+from qthreshold.result import RunRecords
+from qthreshold.rulebook import load_instruments
+from qthreshold.verdict import judge_all
+from reference.devices import device_of
+from reference.survival import table_of
+
+DAY = datetime.date(2026, 11, 25)
+
+
+def grid_pairs(rows, columns):
+    """Neighbours on a square grid, row by row."""
+    q = np.arange(rows * columns).reshape(rows, columns)
+    return np.concatenate([np.stack([q[:, :-1].ravel(), q[:, 1:].ravel()], axis=1), np.stack([q[:-1].ravel(), q[1:].ravel()], axis=1)])
+
+
+def grid_run(rows=3, columns=4, errors=(2e-3, 8e-3), *, seed=1, known=True, change=None, context="isolated", frontier=True, **device):
+    """A run of a grid whose pairs have errors between two numbers.
+
+    Args:
+        rows, columns: Of the grid; ``rows=1, columns=2`` has one pair.
+        errors: Least and largest error of a pair.
+        seed: Of the errors and counts.
+        known: Whether the truth is known.
+        change: Function of the decay table that gives another one, to plant faults.
+        context: ``isolated`` or ``simultaneous``.
+        frontier: Whether the best parts are looked for.
+        device: Fields of the device that differ.
+    """
+    rng = np.random.default_rng(seed)
+    pairs = grid_pairs(rows, columns)
+    return run_of(device_of(pairs, "cz", rows * columns, **device), rng.uniform(*errors, len(pairs)), rng, known=known, change=change,
+                  context=context, frontier=frontier)  # fmt: skip
+
+
+def run_of(device, true, rng, *, known=True, change=None, context="isolated", frontier=True):
+    """A run of a device whose pairs have the errors ``true``."""
+    decays = table_of(device, true, rng)
+    decays = change(decays) if change is not None else decays
+    recipe = Recipe.model_validate({"schema": "qthreshold/recipe/1", "name": "test"})
+    plan = plan_without_circuits(device, recipe, [], decays.two_qubit_lengths).replace(context=context)
+    decays = decays.replace(plan_id=plan.id)
+    fits = make_fits(decays, 0.95)
+    metrics = make_metrics(device, fits, recipe.criteria, rng)
+    best = make_frontier(device, decays, fits, metrics, recipe.criteria, rng, every_size=512 if frontier else 2)
+    default = Interpretation(context=context, gate=plan.block, estimate=metrics.estimate, connected=metrics.connected)
+    instruments = load_instruments()
+    verdicts = judge_all(instruments, run_evidence(metrics, best, default, 0.95), DAY, metrics_id=metrics.id, frontier_id=best.id)
+    n = device.n_qubits
+    header = {
+        "schema": "qthreshold/run/1", "run_id": "0123456789abcdef", "created_at": "2026-11-25T12:00:00Z", "backend": "synthetic:test",
+        "software": {"python": "3"}, "settings": {}, "confidence": 0.95, "as_of": DAY.isoformat(),
+    }  # fmt: skip
+    return RunRecords(
+        device=device, plan=plan, decays=decays, fits=fits, metrics=metrics, frontier=best, verdicts=verdicts, instruments=tuple(instruments),
+        truth=Truth(cnot_error=true, one_qubit_error=np.full(n, 1e-4), readout_error=np.full(n, 5e-3)) if known else None, header=header,
+    )  # fmt: skip
+
+
+def nothing_left(decays):
+    """All signal gone at the second length: no pair can be fitted."""
+    survived = decays.two_qubit_survived.copy()
+    survived[:, :, 1:] = decays.two_qubit_shots[:, :, 1:] // 4
+    return decays.replace(two_qubit_survived=survived)
+
+
+def one_pair_lost(decays):
+    """The same for the first pair only."""
+    survived = decays.two_qubit_survived.copy()
+    survived[:, 0, 1:] = decays.two_qubit_shots[:, 0, 1:] // 4
+    return decays.replace(two_qubit_survived=survived)
+
+
+def no_counts(decays):
+    """No shot was collected for any pair."""
+    zero = np.zeros_like(decays.two_qubit_shots)
+    return decays.replace(two_qubit_survived=zero, two_qubit_shots=zero)
+
+
+def reference_only(decays):
+    """No interleaved arm: upper estimates."""
+    shots, survived = decays.two_qubit_shots.copy(), decays.two_qubit_survived.copy()
+    shots[1], survived[1] = 0, 0
+    return decays.replace(two_qubit_survived=survived, two_qubit_shots=shots)
+
+

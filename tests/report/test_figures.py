@@ -1,0 +1,241 @@
+"""Figures against the records that they draw: what is asked is where things stand, not how they look."""
+
+import ast
+import inspect
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from qthreshold.errors import InputError
+from qthreshold.identity import Interval
+from qthreshold.report import drawing, figures, plates
+from qthreshold.report.plates import comparison_plates, pair_rows, run_plates
+from qthreshold.report.points import Point, metrics_point, stated_point
+from qthreshold.report.summary import make_summary
+from qthreshold.rulebook import load_instrument, load_instruments
+from reference.reports import grid_run, no_counts, nothing_left, one_pair_lost, reference_only
+
+RUN = grid_run(rows=6, columns=7)
+
+
+def exactly(value):
+    return Interval(low=value, best=value, high=value, level=0.95)
+
+
+def axes():
+    return Figure().subplots()
+
+
+def line_of(ax, label):
+    return next(line for line in ax.lines if str(line.get_label()).startswith(label))
+
+
+def test_figures_fit_nothing():
+    """They import no function that estimates: only codes, and what makes a band from a covariance."""
+    for module in (figures, plates):
+        names = [
+            f"{node.module}.{a.name}"
+            for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.ImportFrom) for a in node.names
+        ]  # fmt: skip
+        estimating = re.compile(r"fit_|make_(fits|metrics|frontier)|interleaved_error|joint_|maximise|scipy")
+        assert not [n for n in names if estimating.search(n)], names
+
+
+def test_the_staircase_stands_at_the_limits_of_the_law():
+    ax, us = axes(), load_instrument("us-ear")
+    figures.staircase(ax, [us], metrics_point("a", RUN.metrics))
+    x, y = max((line.get_data() for line in ax.lines), key=lambda d: len(d[0]))  # the longest line
+    for band in us.bands:
+        inside = np.sqrt(band.min_qubits * (band.max_qubits or 2 * band.min_qubits))
+        last = max(i for i, v in enumerate(x) if v <= inside)
+        assert y[last] == (band.max_error if band.max_error is not None else ax.get_ylim()[1])
+
+
+def test_instruments_with_the_same_bands_share_a_staircase_and_others_have_their_own():
+    ax = axes()
+    mine = load_instrument("us-ear").model_copy(update={"jurisdiction": "Here", "bands": load_instrument("us-ear").bands[:2]})
+    figures.staircase(ax, [*load_instruments(), mine], metrics_point("a", RUN.metrics))
+    labels = [str(line.get_label()) for line in ax.lines if "limit" in str(line.get_label())]
+    assert len(labels) == 2
+    assert sum("Here" in t for t in labels) == 1
+
+
+def test_the_device_stands_at_its_count_and_mean_with_its_draws_and_parts():
+    ax = axes()
+    figures.staircase(ax, RUN.instruments, metrics_point("chip", RUN.metrics), metrics=RUN.metrics, frontier=RUN.frontier, truth=5e-3)
+    point = ax.containers[0].lines[0]
+    assert point.get_data()[0].tolist() == [RUN.metrics.connected_working_qubits.best]
+    assert point.get_data()[1].tolist() == [RUN.metrics.mean.best]
+    cloud = line_of(ax, "joint draws").get_data()
+    assert 0 < len(cloud[0]) <= 600
+    assert abs(np.mean(cloud[1]) / RUN.metrics.mean.best - 1) < 0.05
+    np.testing.assert_array_equal(line_of(ax, "best connected part").get_data()[1], RUN.frontier.cross[:, 0])
+    np.testing.assert_array_equal(line_of(ax, "proven").get_data()[1], RUN.frontier.bound)
+    assert line_of(ax, "true mean").get_data()[1] == [5e-3]
+    assert "chip" in [t.get_text() for t in ax.texts]
+
+
+@pytest.mark.parametrize(("qubits", "error"), [(1, 0.3), (5, 1e-9), (100_000, 0.9), (40, float("nan")), (34, -1e-5)])
+def test_any_device_stands_inside_the_picture(qubits, error):
+    ax = axes()
+    figures.staircase(ax, RUN.instruments, Point("x", exactly(qubits), exactly(error)))
+    left, right = ax.get_xlim()
+    assert left < qubits < right
+    y = [v for c in ax.containers for v in c.lines[0].get_data()[1]] or [v for line in ax.lines if len(line.get_xdata()) == 1 for v in line.get_ydata()]
+    low, high = ax.get_ylim()
+    assert y
+    assert all(low < v < high for v in y)
+
+
+def test_a_decay_shows_every_sequence_the_fit_and_a_band_that_holds_the_means_as_often_as_it_should():
+    ax, d, f = axes(), RUN.decays, RUN.fits
+    figures.decay(ax, d, f, 3)
+    share = d.two_qubit_survived[:, 3] / d.two_qubit_shots[:, 3]
+    shown = np.concatenate([np.ravel(line.get_ydata()) for line in ax.lines])
+    for value in share.ravel():
+        assert np.isclose(shown, value).any()
+    a, b = f.curve[3]
+    for arm, p in enumerate((f.p_ref[3, 0], f.p_int[3, 0])):
+        x, y = [line for line in ax.lines if len(line.get_xdata()) == 80][arm].get_data()
+        np.testing.assert_allclose(y, a * p**x + b)
+
+
+def test_the_band_of_a_fit_holds_the_true_curve_as_often_as_its_level_says():
+    """Pointwise 95 % bands at the longest length, over 400 pairs and both arms; binomial tolerance of five standard deviations."""
+    held = total = 0
+    for seed in range(4):
+        run = grid_run(rows=8, columns=7, seed=seed, frontier=False)
+        length = run.decays.two_qubit_lengths[2:3]
+        for row, true in enumerate(run.truth.cnot_error):
+            p_ref = 1 - 4 / 3 * 3 * true
+            for arm, p in enumerate((p_ref, p_ref * (1 - 4 / 3 * true))):
+                curve, half = figures._curve(run.fits, row, arm, length)
+                held += abs(curve[0] - (0.25 + 0.72 * p ** length[0])) <= half[0]
+                total += 1
+    assert abs(held - 0.95 * total) < 5 * np.sqrt(total * 0.95 * 0.05) + 0.02 * total  # few sequences: the normal band is a little narrow
+
+
+def test_residuals_are_means_less_the_fit():
+    ax, d, f = axes(), RUN.decays, RUN.fits
+    figures.residuals(ax, d, f, 5)
+    a, b = f.curve[5]
+    for arm, p in enumerate((f.p_ref[5, 0], f.p_int[5, 0])):
+        mean = (d.two_qubit_survived[arm, 5] / d.two_qubit_shots[arm, 5]).mean(axis=1)
+        np.testing.assert_allclose(ax.containers[arm].lines[0].get_ydata(), 100 * (mean - a * p**d.two_qubit_lengths - b), atol=1e-12)
+
+
+def test_a_pair_without_a_fit_shows_its_points_and_no_curve():
+    run, ax = grid_run(change=nothing_left), axes()
+    figures.decay(ax, run.decays, run.fits, 0)
+    assert ax.lines
+    assert not [line for line in ax.lines if len(line.get_xdata()) == 80]
+
+
+def test_the_histogram_counts_every_pair_with_an_estimate():
+    run, ax = grid_run(change=one_pair_lost), axes()
+    figures.histogram(ax, run.fits.cnot[:, 0], run.metrics.mean.best, [("1e-3", 1e-3)])
+    assert sum(p.get_height() for p in ax.patches) == np.isfinite(run.fits.cnot[:, 0]).sum() == len(run.device.edges) - 1
+    assert 1e-3 in [line.get_xdata()[0] for line in ax.lines]
+
+
+def test_estimates_that_miss_the_truth_are_the_squares():
+    ax, f = axes(), RUN.fits
+    figures.truth(ax, RUN.truth, f)
+    missed = (RUN.truth.cnot_error < f.cnot[:, 1]) | (RUN.truth.cnot_error > f.cnot[:, 2])
+    squares = [c.lines[0] for c in ax.containers if c.lines[0].get_marker() == "s"]
+    assert sum(len(s.get_xdata()) for s in squares) == missed.sum()
+
+
+def test_thousands_of_pairs_thin_out_to_a_sample_with_both_ends():
+    rows = np.arange(5000)
+    kept = figures._sampled(rows)
+    assert len(kept) == 400
+    assert (kept[0], kept[-1]) == (0, 4999)
+
+
+def test_worst_median_and_best_are_what_they_say():
+    best = RUN.fits.cnot[:, 0]
+    titles = pair_rows(RUN, "")
+    assert [t.split(":")[0] for t, _ in titles] == ["Worst", "Median", "Best"]
+    rows = [r for _, r in titles]
+    assert best[rows[0]] == best.max()
+    assert best[rows[2]] == best.min()
+    assert (best < best[rows[1]]).sum() == len(best) // 2
+
+
+def test_pairs_can_be_named_either_way_round_or_all():
+    assert pair_rows(RUN, "1-0, 0-1,0-7") == [("Pair 0-1", 0), ("Pair 0-7", 1)]
+    assert len(pair_rows(RUN, "all")) == len(RUN.device.edges)
+
+
+@pytest.mark.parametrize("pairs", ["0-40", "x", "0-1,5", "-", "0-1-7", ","])
+def test_a_pair_that_was_not_measured_is_named(pairs):
+    with pytest.raises(InputError, match=r"--pairs: no pair .*; measured were 0-1, 0-7"):
+        pair_rows(RUN, pairs)
+
+
+@pytest.mark.parametrize("change", [None, nothing_left, no_counts, one_pair_lost, reference_only], ids=lambda c: getattr(c, "__name__", "plain"))
+def test_every_figure_is_sound_svg_in_the_colours_of_the_page(change):
+    run = grid_run(change=change, rows=1 if change is no_counts else 3, columns=2 if change is no_counts else 3)
+    seen = []
+    for plate in run_plates(run, make_summary(run)):
+        text = plate.svg(inline=True)
+        root = ET.fromstring(text)
+        assert root.get("role") == "img"
+        assert root.get("aria-label") == f"{plate.title}. {plate.alt}"
+        assert plate.alt.endswith(".")
+        assert "nan" not in plate.alt
+        assert not [v for v in drawing.COLOURS.values() if v in text]
+        seen += re.findall(r' id="([^"]+)"', text)
+        for used in re.findall(r'(?:url\(#|href="#)([^)"]+)', text):
+            assert used in seen
+        assert plate.svg(inline=True) == text  # the same every time
+        alone = plate.svg(inline=False)
+        assert "var(" not in alone
+        ET.fromstring(alone)
+        assert plate.png().startswith(b"\x89PNG")
+    assert len(seen) == len(set(seen))
+
+
+def test_a_name_is_text_in_a_figure_whatever_it_is():
+    run = grid_run(name='\x07<script>alert(1)</script> "$\\alpha$" &amp;')
+    (stairs, *_) = run_plates(run, make_summary(run))
+    text = stairs.svg(inline=True)
+    assert "<script" not in text
+    assert '<script>alert(1)</script> "$\\alpha$" &amp;' in "".join(ET.fromstring(text).itertext())
+
+
+def test_coverage_is_counted_and_set_beside_what_was_to_be_expected():
+    truth = next(p for p in run_plates(RUN, make_summary(RUN)) if p.name == "truth")
+    f = RUN.fits.cnot
+    held = ((f[:, 1] <= RUN.truth.cnot_error) & (RUN.truth.cnot_error <= f[:, 2])).sum()
+    assert truth.alt.startswith(f"{held} of {len(f)} intervals hold the true error; 95 % intervals should hold {0.95 * len(f):.0f}, give or take")
+
+
+def test_isolated_and_simultaneous_are_set_beside_each_other_where_both_were_run():
+    other = grid_run(rows=6, columns=7, errors=(4e-3, 16e-3), context="simultaneous")
+    plate = next(p for p in run_plates(RUN, make_summary(RUN), others=[("all at once", other)]) if p.group == "distributions" and "all at once" in p.title)
+    both = np.isfinite(other.fits.cnot[:, 0])
+    ratio = other.fits.cnot[both, 0].mean() / RUN.fits.cnot[both, 0].mean()
+    assert f"{ratio:.3g} times the mean error" in plate.alt
+    same = run_plates(RUN, make_summary(RUN), others=[("the next night", grid_run(rows=6, columns=7, seed=2))])
+    assert not [p for p in same if "the next night" in p.title]
+
+
+def test_a_comparison_names_the_best_run():
+    runs = [("good", grid_run(errors=(1e-3, 2e-3))), ("bad", RUN), ("none", grid_run(change=nothing_left))]
+    stairs, spread = comparison_plates(runs)
+    assert "of good" in stairs.alt
+    for label in ("good", "bad"):
+        assert label in spread.alt
+    ET.fromstring(stairs.svg(inline=True))
+    ET.fromstring(spread.svg(inline=True))
+
+
+@pytest.mark.parametrize("text", ["a", "a=", "a=1", "a=1,2,3", "a=x,1e-3", "a=0,1e-3", "a=5,0", "a=5,1", "=5,1e-3", "a=5,nan", "a=-5,1e-3"])
+def test_a_stated_point_that_cannot_be_is_refused(text):
+    with pytest.raises(InputError, match="LABEL=QUBITS,ERROR"):
+        stated_point(text)
