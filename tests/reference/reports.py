@@ -7,7 +7,7 @@ import numpy as np
 from qthreshold.backends.noise import Truth
 from qthreshold.evidence import run_evidence
 from qthreshold.fits import make_fits
-from qthreshold.frontier import make_frontier
+from qthreshold.frontier import _nothing, make_frontier
 from qthreshold.interpretation import Interpretation
 from qthreshold.metrics import make_metrics
 from qthreshold.plan import plan_without_circuits
@@ -31,7 +31,8 @@ def grid_run(rows=3, columns=4, errors=(2e-3, 8e-3), *, seed=1, known=True, chan
     """A run of a grid whose pairs have errors between two numbers.
 
     Args:
-        rows, columns: Of the grid; ``rows=1, columns=2`` has one pair.
+        rows: Of the grid.
+        columns: Of the grid; one row of two columns has one pair.
         errors: Least and largest error of a pair.
         seed: Of the errors and counts.
         known: Whether the truth is known.
@@ -55,7 +56,7 @@ def run_of(device, true, rng, *, known=True, change=None, context="isolated", fr
     decays = decays.replace(plan_id=plan.id)
     fits = make_fits(decays, 0.95)
     metrics = make_metrics(device, fits, recipe.criteria, rng)
-    best = make_frontier(device, decays, fits, metrics, recipe.criteria, rng, every_size=512 if frontier else 2)
+    best = make_frontier(device, decays, fits, metrics, recipe.criteria, rng) if frontier else _nothing(metrics.id, "not looked for", 0.95)
     default = Interpretation(context=context, gate=plan.block, estimate=metrics.estimate, connected=metrics.connected)
     instruments = load_instruments()
     verdicts = judge_all(instruments, run_evidence(metrics, best, default, 0.95), DAY, metrics_id=metrics.id, frontier_id=best.id)

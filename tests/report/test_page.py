@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import hashlib
 import html
+import itertools
 import re
 import subprocess
 import sys
@@ -91,7 +92,7 @@ def test_every_section_is_there_with_its_figures_and_headings_in_order():
     levels = [int(tag[1]) for tag, _ in read.tags if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels))
     assert len([1 for tag, a in read.tags if tag == "svg" and a.get("role") == "img"]) >= 7
     assert all(a.get("aria-label", "").strip() for tag, a in read.tags if tag == "svg")
 
@@ -175,7 +176,8 @@ def test_no_path_and_no_account_of_this_machine_is_in_the_page():
     assert "aer:chip.toml" in page_of(run)
     run.header.update(backend="ibm:ibm_x?instance=crn:v1:bluemix:public:quantum-computing:us-east:a/123")
     assert "crn" not in page_of(run)
-    for spec, shown in (("replay:/a b/c", "replay:c"), (r"aer:C:\Users\ann\x.toml", "aer:x.toml"), ("provider:pkg.mod:make", "provider:pkg.mod:make")):
+    specs = {"replay:/a b/c": "replay:c", r"aer:C:\Users\ann\x.toml": "aer:x.toml", "provider:pkg.mod:make": "provider:pkg.mod:make"}
+    for spec, shown in specs.items():
         assert without_paths(spec) == shown
 
 
@@ -222,14 +224,14 @@ def test_nothing_of_matplotlib_is_needed_to_import_the_page():
 
 
 def test_a_page_of_156_qubits_is_small_and_quick():
-    """The limits are 2 MiB and 3 s; the first figure pays for matplotlib, so that is done before. Best of three: the machine does other things too."""
+    """Best of three: the first figure pays for matplotlib, and the machine does other things too."""
     run = grid_run(rows=12, columns=13, frontier=False)
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
         text = page_of(run)
         seconds.append(time.perf_counter() - started)
-    assert len(text.encode()) < 1 << 20
+    assert len(text.encode()) < 2 << 20
     assert min(seconds) < 3
 
 
