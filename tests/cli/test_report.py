@@ -1,0 +1,141 @@
+"""``qthreshold report`` from end to end: forms, files, several runs, and what cannot be made."""
+
+import csv
+import io
+import json
+import re
+import shutil
+
+import pytest
+
+from reference.commands import PROFILE, here, qthreshold
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    return lambda *words: here(list(words), monkeypatch, capsys)
+
+
+def test_every_run_ends_with_a_page_that_the_manifest_knows(finished, call):
+    text = (finished / "report.html").read_text()
+    assert "tiny-5: 5 connected working qubits" in text
+    assert call("verify", str(finished)).code == 0
+
+
+def test_a_page_names_no_place_of_the_machine_that_it_was_made_on(tmp_path, call):
+    (tmp_path / "chip.toml").write_text(PROFILE)
+    assert call("run", "-b", f"aer:{tmp_path / 'chip.toml'}", "-r", "quick", "-o", "run", "-q", "--workers", "1").code == 0
+    assert call("report", "run", "-q", "--format", "html,md,csv,svg").code == 0
+    made = [p for p in (tmp_path / "run").rglob("*") if p.suffix in (".html", ".md", ".csv", ".svg")]
+    assert len(made) >= 9
+    for path in made:
+        text = path.read_text()
+        assert str(tmp_path) not in text
+        assert tmp_path.name not in text
+    assert "aer:chip.toml" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_all_forms_are_written_and_known_to_the_manifest(finished, call):
+    answer = call("report", str(finished), "--format", "html,md,json,csv,svg,png,pdf")
+    assert answer.code == 0
+    assert "html, md, json, csv, svg, png, pdf." in " ".join(answer.out.split())
+    names = {p.name for p in finished.iterdir()}
+    assert {"report.html", "report.md", "summary.json", "pairs.csv", "qubits.csv", "report.pdf", "figures"} <= names
+    figures = {p.stem for p in (finished / "figures").iterdir()}
+    assert {"map", "staircase", "histogram", "truth"} <= figures
+    assert {p.suffix for p in (finished / "figures").iterdir()} == {".svg", ".png"}
+    assert len([f for f in figures if f.startswith("decay-")]) == 3
+    rows = list(csv.DictReader(io.StringIO((finished / "pairs.csv").read_text())))
+    edges = json.loads((finished / "summary.json").read_text())["edges"]
+    assert [float(r["cnot_error"]) for r in rows] == pytest.approx([e["cnot_error"]["best"] for e in edges], rel=1e-5)
+    assert call("verify", str(finished)).code == 0
+
+
+def test_files_can_go_elsewhere(finished, tmp_path, call):
+    before = {p.name for p in finished.iterdir()}
+    assert call("report", str(finished), "--format", "md,csv", "--out", "elsewhere", "-q").code == 0
+    assert {p.name for p in (tmp_path / "elsewhere").iterdir()} == {"report.md", "pairs.csv", "qubits.csv"}
+    assert {p.name for p in finished.iterdir()} == before
+
+
+def test_decays_of_named_pairs_and_points_of_other_devices(finished, tmp_path, call):
+    shutil.copytree(finished, tmp_path / "other")
+    line = ["report", str(finished), "-q", "--pairs", "1-0,2-3", "--also", "other", "--also", "Data sheet=105,3.8e-3"]
+    assert call(*line).code == 0
+    text = (finished / "report.html").read_text()
+    assert re.findall(r'id="figure-(decay-[^"]+)"', text) == ["decay-0-1", "decay-2-3"]
+    assert "Data sheet" in text
+
+
+def test_several_runs_stand_side_by_side(finished, tmp_path, call):
+    shutil.copytree(finished, tmp_path / "other")
+    answer = call("report", str(finished), "other", "--out", "both", "--format", "html,md,json,csv,svg", "--json")
+    assert answer.code == 0
+    document = json.loads(answer.out)
+    assert document["schema"] == "qthreshold/runs/1"
+    assert [r["label"] for r in document["runs"]] == ["tiny-5 (1)", "tiny-5 (2)"]
+    assert document == json.loads((tmp_path / "both" / "runs.json").read_text())
+    text = (tmp_path / "both" / "report.html").read_text()
+    assert "2 runs side by side" in text
+    head, *rows = csv.reader(io.StringIO((tmp_path / "both" / "runs.csv").read_text()))
+    assert head == ["", "tiny-5 (1)", "tiny-5 (2)"]
+    assert ["United States (us-ear)", "not met", "not met"] in rows
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["{run}", "--format", "docx"], "no form 'docx'; accepted: html, md, json, csv, svg, png, pdf"),
+        (["{run}", "--format", ","], "--format names no form"),
+        (["{run}", "--pairs", "0-4"], "no pair '0-4' in this run; measured were 0-1"),
+        (["{run}", "--also", "x=1"], "'x=1' is neither a run directory nor LABEL=QUBITS,ERROR"),
+        (["{run}", "--also", "nowhere"], "nowhere is not a run directory"),
+        (["{run}", "{run}"], "several runs need --out DIR"),
+        (["{run}", "{run}", "--out", "o", "--pairs", "0-1"], "go with one run only"),
+        (["{run}", "{run}", "--out", "o", "--format", "pdf"], "no form 'pdf'; accepted: html, md, json, csv, svg, png"),
+        (["{run}", "nowhere", "--out", "o"], "nowhere is not a run directory"),
+    ],
+)
+def test_what_cannot_be_made_is_one_line_and_changes_nothing(words, says, finished, tmp_path, call):
+    before = {p: p.read_bytes() for p in finished.rglob("*") if p.is_file()}
+    answer = call("report", *(w.format(run=finished) for w in words))
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert says in answer.err
+    assert not (tmp_path / "o").exists()
+    assert {p: p.read_bytes() for p in finished.rglob("*") if p.is_file()} == before
+
+
+def test_without_matplotlib_a_run_still_ends_with_a_page(tmp_path):
+    """The package is made to look absent by a module of its name that cannot be imported."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['matplotlib'] = None\n")
+    line = ["run", "-b", "aer:tiny-5", "-r", "quick", "-o", "run", "--no-progress", "--workers", "1"]
+    answer = qthreshold(*line, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    assert answer.code == 0, answer.err
+    text = (tmp_path / "run" / "report.html").read_text()
+    assert "pip install &#39;qthreshold[plots]&#39;" in text
+    assert 'data-row="pair-0-1"' in text
+
+
+def test_a_notebook_shows_the_first_screen(finished):
+    from qthreshold.store import RunDirectory
+    from qthreshold.workflow import load_result
+
+    text = load_result(RunDirectory.open(finished))._repr_html_()
+    assert "tiny-5: 5 connected working qubits" in text
+    assert "<script" not in text
+    assert text.count("<svg") == 2
+    assert len(text) < 200_000
+
+
+def test_a_report_of_older_counts_goes_when_there_are_more(finished, call):
+    from qthreshold.store import RunDirectory
+
+    assert call("report", str(finished), "-q", "--format", "html,md,csv,svg").code == 0
+    RunDirectory.open(finished).discard_derived()
+    left = {p.name for p in finished.rglob("*") if p.is_file()}
+    assert not {"report.html", "report.md", "pairs.csv", "staircase.svg"} & left
+    answer = qthreshold("resume", str(finished), "-q")
+    assert answer.code == 0
+    assert (finished / "report.html").exists()
