@@ -263,8 +263,9 @@ def _keys(s: _Shown, ink: Ink) -> list[Key]:
     circle = '<circle r="7" fill="{fill}" stroke-width="1.2" {style}/>'.format
     cross = _crosses(np.zeros((1, 2)), 4.3, f' {bad} stroke-width="1.2"')
     lines = _crosses(np.zeros((1, 2)), 4, f' {bad} stroke-width="1.8"')
+    silent = 'stroke-opacity="0.4"' if s.at.dense else 'stroke-width="1.2" stroke-dasharray="3 3"'
     found = [
-        (s.pair, "unmeasured", f'<path d="M-11 0h22" {muted} stroke-width="1.2" stroke-dasharray="3 3"/>', "pair not measured"),
+        (s.pair, "unmeasured", f'<path d="M-11 0h22" {muted} {silent}/>', "pair not measured"),
         (s.pair, "failed", f'<path d="M-11 0h22" {bad} stroke-width="1.6" stroke-dasharray="4 3"/>{lines}', "pair failed or excluded"),
         (s.qubit, "failed", circle(fill=ink("paper"), style=bad) + cross, "qubit not working"),
         (s.qubit, "outside", circle(fill="none", style=f'stroke="{ink("ink")}" stroke-dasharray="3.5 2"'), "working, but not counted"),

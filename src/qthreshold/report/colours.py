@@ -19,7 +19,7 @@ _CIVIDIS = (
     (0, 0x00224E), (6, 0x002758), (22, 0x003171), (28, 0x123570), (49, 0x33446D), (100, 0x656870), (152, 0x938E78), (179, 0xAEA371),
     (225, 0xDFCA57), (250, 0xFCE236), (255, 0xFEE838),
 )  # fmt: skip
-_LOW, _HIGH = 0.01, 0.99  # quantiles of the values that the scale spans
+_LOW, _HIGH = 0.04, 0.99  # quantiles of the values that the scale spans
 _SPARED = 0.08  # share of the values that may lie below the scale, where that makes it shorter by a step
 _BELOW, _ABOVE = 20.0, 50.0  # how far it reaches from the median at most, as factors: one odd value must not flatten the rest
 _NARROWEST = 2.0  # high over low, at least

@@ -202,7 +202,7 @@ def spots(at: Placed, wanted: Ints, size: tuple[float, float]) -> tuple[Real, in
     t, control = np.linspace(0.1, 0.9, 9)[:, None, None], 2 * at.middle - ends.mean(axis=1)
     on_pairs = ((1 - t) ** 2 * ends[:, 0] + 2 * t * (1 - t) * control + t**2 * ends[:, 1]).reshape(-1, 2)
     taken: list[Real] = []
-    covered = 0.0
+    covered = 0
     for i in wanted.tolist():
         options = _around(ends[i], at, half) + at.middle[i]
         cost = 0.02 * np.arange(len(options))
@@ -213,8 +213,8 @@ def spots(at: Placed, wanted: Ints, size: tuple[float, float]) -> tuple[Real, in
             cost[k] += 20.0 * sum(bool((np.abs(spot - other) < 2 * half + 2).all()) for other in taken)
             cost[k] += 50.0 * bool((spot < half).any() or (spot > np.array([at.width, at.height]) - half).any())
         taken.append(options[int(cost.argmin())])
-        covered += float(cost.min())
-    return np.array(taken).reshape(-1, 2), int(covered)
+        covered += int(cost.min())  # without the order of the options
+    return np.array(taken).reshape(-1, 2), covered
 
 
 def _around(ends: Real, at: Placed, half: Real) -> Real:
