@@ -25,7 +25,8 @@ def fitted_of(device, *, cnot=None, readout=None, status=None, edges=None, estim
         one_qubit=around(np.full(n, 3e-4), 1e-5), one_qubit_error=np.full(n, 1e-5), one_qubit_dof=np.full(n, 9.0), estimate=estimate,
         epc=around(c, 1e-5), cnot_upper=around(c, 1e-5), cnot=around(c, 1e-5), cnot_error=np.where(np.isnan(c), np.nan, 1e-5),
         cnot_dof=np.where(np.isnan(c), np.nan, 20.0), systematic=np.zeros((m, 2)), p_ref=around(1 - c, 0), p_int=around(1 - c, 0),
-        chi2_per_dof=np.ones(m), qubit_status=("ok",) * n, qubit_reason=("",) * n,
+        chi2_per_dof=np.ones(m), curve=np.full((m, 2), [0.72, 0.25]), curve_covariance=np.full((m, 3, 3), np.nan),
+        qubit_status=("ok",) * n, qubit_reason=("",) * n,
         edge_status=tuple(status or np.where(np.isnan(c), "no_data", "ok").tolist()), edge_reason=("",) * m,
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from qthreshold.numerics.decay import REJECTED
 from qthreshold.report.colours import PALETTE, Scale, make_scale, text_colour
 from qthreshold.report.geometry import NUMBERED, Placed, pixels, place, spots
 from qthreshold.report.legend import Bar, Key, legend
-from qthreshold.report.text import number
+from qthreshold.report.words import number
 
 __all__ = ["device_map", "map_alt"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from qthreshold.report.colours import PALETTE, Scale, ticks
 from qthreshold.report.geometry import pixels
-from qthreshold.report.text import number
+from qthreshold.report.words import number
 
 __all__ = ["Bar", "Key", "legend"]
 
