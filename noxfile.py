@@ -31,8 +31,9 @@ def aqt(session: nox.Session) -> None:
 
 @nox.session(name="lower-bounds", python="3.11")
 def lower_bounds(session: nox.Session) -> None:
-    """The lowest version of every direct dependency."""
+    """The lowest version of every direct dependency, and of those that draw reports."""
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-    lowest = [re.sub(r"^([\w\[\]-]+)>=([\w.]+).*", r"\1==\2.*", r) for r in project["dependencies"]]
+    wanted = project["dependencies"] + project["optional-dependencies"]["pdf"]
+    lowest = [re.sub(r"^([\w\[\]-]+)>=([\w.]+).*", r"\1==\2.*", r) for r in wanted]
     session.install(".", *TEST, "qiskit-qasm3-import>=0.6", "stim>=1.13", *lowest)
     session.run("pytest", *(session.posargs or ["tests"]))

@@ -49,7 +49,7 @@ def grid_run(rows=3, columns=4, errors=(2e-3, 8e-3), *, seed=1, known=True, chan
 
 def run_of(device, true, rng, *, known=True, change=None, context="isolated", frontier=True):
     """A run of a device whose pairs have the errors ``true``."""
-    decays = table_of(device, true, rng)
+    decays = _usable(table_of(device, true, rng), device)
     decays = change(decays) if change is not None else decays
     recipe = Recipe.model_validate({"schema": "qthreshold/recipe/1", "name": "test"})
     plan = plan_without_circuits(device, recipe, [], decays.two_qubit_lengths).replace(context=context)
@@ -69,6 +69,14 @@ def run_of(device, true, rng, *, known=True, change=None, context="isolated", fr
         device=device, plan=plan, decays=decays, fits=fits, metrics=metrics, frontier=best, verdicts=verdicts, instruments=tuple(instruments),
         truth=Truth(cnot_error=true, one_qubit_error=np.full(n, 1e-4), readout_error=np.full(n, 5e-3)) if known else None, header=header,
     )  # fmt: skip
+
+
+def _usable(decays, device):
+    """Without what the device does not offer."""
+    q, e = device.usable_qubits, device.usable_edges
+    of_qubits = {f: getattr(decays, f)[q] for f in ("readout_wrong", "readout_shots", "one_qubit_survived", "one_qubit_shots", "one_qubit_expected")}
+    of_pairs = {f: getattr(decays, f)[:, e] for f in ("two_qubit_survived", "two_qubit_shots", "two_qubit_expected")}
+    return decays.replace(qubits=q, edges=e, **of_qubits, **of_pairs)
 
 
 def nothing_left(decays):

@@ -5,11 +5,13 @@ import dataclasses
 import hashlib
 import html
 import itertools
+import os
 import re
 import subprocess
 import sys
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -258,3 +260,21 @@ def test_runs_that_mean_different_things_are_not_set_side_by_side_in_silence():
     assert "Compare with care" in text
     assert "context: isolated and simultaneous." in text
     assert "Compare with care" not in Reader(_runs_page([grid_run(name="a"), grid_run(name="b")])).text
+
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.mark.parametrize("name", ["report", "report-troubled"])
+def test_what_a_report_says_of_a_run_is_what_it_said_before(name):
+    """Whoever changes a sentence on purpose writes the file anew: QTHRESHOLD_GOLDEN=write pytest tests/report/test_page.py -k before."""
+    run = RUN if name == "report" else grid_run(rows=5, columns=8, change=one_pair_lost, absent_qubits={39: "taken out"}, known=False)
+    s = make_summary(run)
+    values = page_values(run, s)
+    figures = "\n".join(f"- {p.name}: {p.title}. {p.alt} {p.caption}".rstrip() for p in plates_of(run, s))
+    lists = "\n".join(f"- {f.name}: {f.value}" for f in [*values["method"], *values["provenance"]] if not f.name.startswith("Record "))
+    said = "\n\n".join([markdown("report.md", values).strip(), figures, values["map_alt"], *values["unmeasured"], *values["footnotes"], lists]) + "\n"
+    file = GOLDEN / f"{name}.md"
+    if os.environ.get("QTHRESHOLD_GOLDEN") == "write":
+        file.write_text(said)
+    assert said == file.read_text()

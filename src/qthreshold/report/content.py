@@ -21,6 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 _STANDING = {"text": "text read", "secondary": "secondary sources only", "none": "no entry known"}
+_MEASURES = {"one_qubit_error": "one-qubit error", "readout_error": "readout error", "cnot_error": "C-NOT error"}
 _SIZES = (34, 50, 100, 200, 350, 500, 700, 1100, 2000)
 _NAMED = 6
 
@@ -215,10 +216,12 @@ def method(run: RunRecords, s: dict[str, Any]) -> list[Fact]:
         Fact("Lengths, one-qubit", _lengths(plan.one_qubit_lengths)),
         Fact("Random sequences at each length", _sequences(run)),
         Fact("Shots of each circuit", _per_experiment(run, lambda rows: _spread(plan.circuit_shots[rows]))),
-        Fact("Layers of pairs run together", f"{len(np.unique(plan.circuit_layer[plan.circuit_experiment == TWO_QUBIT])):,} ({plan.context})"),
+        Fact("Layers of pairs run together", _layers(plan)),
         Fact("Pairs measured", f"{len(plan.edges):,} of {plan.n_edges_usable:,} usable ones, {s['device']['n_edges']:,} in all"),
-        Fact("Criteria for a working qubit (the maker's to state)", ", ".join(f"{plain(k)} at most {short(v)}" for k, v in s["criteria"].items())),
-        Fact("Circuits and executions", f"{s['cost']['circuits']:,} circuits, {s['cost']['executions']:,} executions"),
+        Fact(
+            "Criteria for a working qubit (the maker's to state)", ", ".join(f"{_MEASURES[k]} at most {short(v)}" for k, v in s["criteria"].items())
+        ),
+        Fact("Circuits and executions", _circuits(s)),
     ]
     low, high = s["cnot_error"]["systematic"]
     if low is not None:
@@ -249,6 +252,15 @@ def _protocol(run: RunRecords) -> str:
     block = "native gate" if recipe.two_qubit.gate == "native" else "compiled C-NOT"
     padded = "with random Pauli padding in both arms" if recipe.two_qubit.protocol == "padded" else "without padding"
     return f"interleaved randomized benchmarking {padded}; interleaved block: {block} ({run.device.two_qubit_gate})"
+
+
+def _layers(plan: Plan) -> str:
+    layers = len(np.unique(plan.circuit_layer[plan.circuit_experiment == TWO_QUBIT]))
+    return f"{layers:,} ({plan.context})" if layers else ""
+
+
+def _circuits(s: dict[str, Any]) -> str:
+    return f"{s['cost']['circuits']:,} circuits, {s['cost']['executions']:,} executions" if s["cost"]["circuits"] else ""
 
 
 def _lengths(lengths: Any) -> str:
@@ -331,7 +343,7 @@ def unmeasured(s: dict[str, Any]) -> list[str]:
         out.append(f"{len(pairs):,} pairs were not measured ({some(pairs, _NAMED)}).")
     for name, qubits in s["not_measured"].items():
         if qubits:
-            out.append(f"{plain(name).capitalize()} of {len(qubits):,} qubits was not measured; it is not held against them.")
+            out.append(f"The {_MEASURES[name]} of {len(qubits):,} qubits was not measured; it is not held against them.")
     if s["missing_circuits"]:
         out.append(f"{len(s['missing_circuits']):,} planned circuits have no counts ({some(s['missing_circuits'], 3)}).")
     out += [f"Not counted: {some(names, _NAMED)} ({why})." for names, why in not_counted(s)]

@@ -195,7 +195,8 @@ def _histogram(run: RunRecords, summary: dict[str, Any]) -> Plate:
     errors, mean = run.fits.cnot[:, 0], run.metrics.mean.best
     seen = errors[np.isfinite(errors)]
     at = limits[0][1] if limits and limits[0][0].endswith("this size") else None
-    below = f"; {int((seen <= at).sum()):,} of them at or below the limit {short(at)} at this size" if at is not None else ""
+    under = int((seen <= at).sum()) if at is not None else 0
+    below = f"; {f'{under:,}' if under else 'none'} of them at or below the limit {short(at)} at this size" if at is not None else ""
     return Plate(
         name="histogram", group="distributions", title="C-NOT errors of all pairs", size=(4.7, 3.6), caption="",
         alt=f"{seen.size:,} pairs from {number(float(seen.min()))} to {number(float(seen.max()))}, median {number(float(np.median(seen)))}{below}.",
