@@ -30,6 +30,7 @@ def fits_of(device, *, cnot=4e-3, se=2e-4, dof=np.inf, one=5e-4, one_se=1e-6, re
         cnot=np.stack([cnot, cnot - half, cnot + half], 1), cnot_error=np.where(np.isnan(cnot), np.nan, se),
         cnot_dof=np.where(np.isnan(cnot), np.nan, dof), systematic=np.stack([0 * cnot, 3 * cnot], 1),
         p_ref=np.full((m, 3), 0.98), p_int=np.full((m, 3), 0.97), chi2_per_dof=np.ones(m),
+        curve=np.full((m, 2), [0.72, 0.25]), curve_covariance=np.full((m, 3, 3), np.nan),
         **said("qubit", one), **said("edge", cnot),
     )  # fmt: skip
 

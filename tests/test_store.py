@@ -190,7 +190,7 @@ def test_an_edited_number_is_noticed(run):
 
 
 def test_a_record_of_another_schema_is_refused(run):
-    with pytest.raises(StoreError, match=r"fits\.npz: schema qthreshold/fits/2, this version reads qthreshold/decays/2"):
+    with pytest.raises(StoreError, match=r"fits\.npz: schema qthreshold/fits/3, this version reads qthreshold/decays/2"):
         run.read_record("fits.npz", DecayTable)
     document = run.read_json("device.json")
     document["schema"] = "qthreshold/device/99"
@@ -340,7 +340,7 @@ def test_a_write_that_fails_leaves_the_old_file_whole(name, run):
 def test_a_full_disk_leaves_the_old_file_whole(run, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700k", "none", disk], capture_output=True, check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1200k", "none", disk], capture_output=True, check=False).returncode:
         pytest.skip("mounting is not permitted here")
     try:
         copy = RunDirectory(shutil.copytree(run.path, disk / "run"))

@@ -139,7 +139,7 @@ def test_stage_after_stage_ends_where_run_ends(call, finished):
     staged = finished.parent / "staged"
     ours, theirs = content_of(staged), content_of(finished)
     assert set(ours) == set(theirs)
-    assert {n for n in ours if ours[n] != theirs[n]} <= {"manifest.json", "run.json", "summary.json", "timing.json"}
+    assert {n for n in ours if ours[n] != theirs[n]} <= {"manifest.json", "report.html", "run.json", "summary.json", "timing.json"}
     assert call("verify staged").code == 0
 
 

@@ -13,7 +13,10 @@ from reference.commands import Answer, content_of, here, qthreshold
 from test_survival import HEAD, PAIR
 
 EXAMPLE = shipped("circuits") / "example-decays.csv"
-WRITTEN = "decays.csv decays.npz device.json fits.npz frontier.npz manifest.json metrics.json plan.npz run.json summary.json timing.json verdict.json"
+WRITTEN = (
+    "decays.csv decays.npz device.json fits.npz frontier.npz manifest.json metrics.json plan.npz report.html run.json summary.json timing.json"
+    " verdict.json"
+)
 
 
 @pytest.fixture

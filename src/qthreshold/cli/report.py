@@ -14,7 +14,7 @@ __all__ = ["report"]
 
 
 def report(
-    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="A run directory; several for one page side by side.")],
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR", help="A run directory; several for one page side by side.")],
     forms: Annotated[
         str, typer.Option("--format", "-f", metavar="FORM,...", help="html, md, json, csv, svg, png, pdf; several with commas.")
     ] = "html",
@@ -31,11 +31,12 @@ def report(
 
     \b
     Examples:
-      qthreshold report runs/tonight                       the page
-      qthreshold report runs/tonight --format md,csv,pdf   for a ticket, a spreadsheet, a file
-      qthreshold report runs/tonight --pairs 3-4,7-8       decays of these pairs
-      qthreshold report runs/tonight --also runs/lastweek --also 'Data sheet=105,3.8e-3'
-      qthreshold report runs/mon runs/tue runs/wed --out side-by-side
+      qthreshold report runs/tonight                      the page
+      qthreshold report runs/tonight --format md,csv,pdf  for tickets, sheets
+      qthreshold report runs/tonight --pairs 3-4,7-8      decays of these pairs
+      qthreshold report runs/tonight --also runs/lastweek one more point
+      qthreshold report runs/tonight --also 'Data sheet=105,3.8e-3'
+      qthreshold report runs/mon runs/tue --out both      side by side
     """  # noqa: D301
     with guarded(directories[0]):
         wanted = [f.strip() for f in forms.split(",") if f.strip()]
