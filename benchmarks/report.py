@@ -47,7 +47,7 @@ def main() -> None:
         profile = Path(folder) / "heavy-hex-156.toml"
         profile.write_text(PROFILE)
         for spec in (f"exact:{profile}", "exact:grid-2025"):
-            run = Path(folder) / spec.rpartition("/")[2].replace(":", "-")
+            run = Path(folder) / Path(spec.partition(":")[2]).stem
             result = workflow.run(spec, "quick", out=run)
             print(f"{result.device.name}: {result.device.n_qubits:,} qubits, {len(result.device.edges):,} pairs")
             for forms in ("html", ",".join(FORM_NAMES)):

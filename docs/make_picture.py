@@ -23,7 +23,7 @@ THEME = TerminalTheme(
     (255, 255, 255), (30, 34, 42),
     [(30, 34, 42), (190, 40, 40), (30, 120, 60), (150, 105, 0), (30, 80, 170), (130, 50, 140), (0, 120, 130), (90, 95, 105)],
 )  # fmt: skip
-WIDTH = 900
+WIDTH = 1080
 
 
 def terminal(run: Path) -> str:
@@ -42,7 +42,7 @@ def page(run: Path) -> Image.Image:
         bands, table = (opened.script(place, selector) for selector in ("#bands", "#map h3"))
         whole = Image.open(io.BytesIO(opened.screenshot()))
     left = whole.crop((0, 0, whole.width, bands))
-    right = whole.crop((0, bands, whole.width, table))
+    right = whole.crop((0, bands, whole.width, table - 24))
     height = max(left.height, right.height)
     out = Image.new("RGB", (left.width + right.width, height), whole.getpixel((2, 2)))
     out.paste(left, (0, 0))
