@@ -125,6 +125,10 @@ def test_the_page_can_be_read_without_scripts_and_printed(browser, text):
     page = browser.open(text)
     for paper in ("A4", "Letter"):
         assert 3 <= pdf_pages(page.print_pdf(paper)) <= 14
+    page.script("dispatchEvent(new Event('beforeprint'))")
+    assert page.script("return document.querySelectorAll('details:not([open])').length") == 0
+    page.script("dispatchEvent(new Event('afterprint'))")
+    assert page.script("return document.querySelectorAll('details[open]').length") == 0
     printed = browser.open(text, media="print")
     assert printed.style("nav", "display") == "none"
     assert printed.overflow() == []

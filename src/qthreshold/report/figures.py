@@ -159,8 +159,11 @@ def _place(axes: Axes, point: Point, k: int, bottom: float) -> None:
         x.best, best, xerr=[[x.best - x.low], [x.high - x.best]], yerr=[[best - low], [high - best]], fmt=_MARKS[k % len(_MARKS)],
         ms=6.5 if k == 0 else 5, color=colour, mfc=colour if k == 0 else "none", capsize=3, elinewidth=1.4, zorder=8,
     )  # fmt: skip
+    left, right = np.log(axes.get_xlim())
+    late = (np.log(max(x.best, 1.0)) - left) / (right - left) > 0.8  # its name would not fit to the right
     axes.annotate(
-        point.label, (x.best, best), (8, 6), textcoords="offset points", color=colour, weight="bold" if k == 0 else "normal", fontsize=9, zorder=9,
+        point.label, (x.best, best), (-8 if late else 8, 6), textcoords="offset points", ha="right" if late else "left", color=colour,
+        weight="bold" if k == 0 else "normal", fontsize=9, zorder=9,
     )  # fmt: skip
 
 

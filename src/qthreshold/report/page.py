@@ -7,12 +7,13 @@ one script, so that a text that got through all the same could not run.
 import base64
 import hashlib
 import importlib.util
+import re
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from qthreshold.device import Device
 from qthreshold.plan import Plan
@@ -120,9 +121,16 @@ def render_template(name: str, **values: Any) -> str:
 
 def _environment() -> jinja2.Environment:
     """Templates escape what they are given, and refuse names that they are not given."""
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("qthreshold.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
+    environment.filters["unbroken"] = _unbroken
+    return environment
+
+
+def _unbroken(text: str) -> Markup:
+    """A sentence whose numbers are not broken at their minus signs."""
+    return Markup(re.sub(r"\d[\d.]*e-\d+", r'<span class="n">\g<0></span>', str(escape(text))))
 
 
 def _empty_columns(s: dict[str, Any]) -> set[int]:

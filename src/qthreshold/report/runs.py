@@ -102,7 +102,7 @@ def _values(runs: Sequence[RunRecords], labels: list[str]) -> dict[str, Any]:
     return {
         "title": f"{len(runs)} runs side by side: export-control thresholds", "labels": labels, "rows": rows, "verdict_rows": verdicts,
         "answers": [
-            f"{label}: {span(s['connected_working_qubits'], integer)} connected working qubits, mean C-NOT error {span(s['cnot_error']['mean'])}. "
+            f"{label}: {_count(s)} connected working qubits, mean C-NOT error {span(s['cnot_error']['mean'])}. "
             + limit_sentence(s)
             for label, s in zip(labels, summaries, strict=True)
         ],

@@ -54,3 +54,9 @@ for (const map of document.querySelectorAll(".mapped svg")) {
 }
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 document.addEventListener("scroll", hide, { passive: true });
+// What is folded away on the screen is on paper.
+const folded = [];
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details:not([open])")) { details.open = true; folded.push(details); }
+});
+addEventListener("afterprint", () => { for (const details of folded.splice(0)) details.open = false; });
