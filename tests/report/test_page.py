@@ -48,12 +48,12 @@ class Reader(HTMLParser):
         self._skipped -= tag in ("script", "style")
 
     def handle_data(self, data):
-        if not self._skipped and data.strip():
-            self.words.append(" ".join(data.split()))
+        if not self._skipped:
+            self.words.append(data)
 
     @property
     def text(self):
-        return " ".join(self.words)
+        return " ".join("".join(self.words).split())
 
     def ids(self):
         return [a["id"] for _, a in self.tags if "id" in a]
@@ -66,7 +66,7 @@ PAGE = page_of(RUN)
 def test_the_first_sentence_answers_with_count_error_outcome_and_limit():
     read, s = Reader(PAGE), make_summary(RUN)
     mean = s["cnot_error"]["mean"]
-    first = re.search(r'<p class="answer">(.*?)</p>', PAGE, re.DOTALL)[1]
+    first = Reader(re.search(r'<p class="answer">(.*?)</p>', PAGE, re.DOTALL)[1]).text
     assert f"40 connected working qubits, mean C-NOT error {mean['best']:.2e}".replace("e-0", "e-") in first
     assert "No entry is met" in first
     assert f"The limit at this size is 1e-4; the error is {mean['best'] / 1e-4:.3g} times that." in first
