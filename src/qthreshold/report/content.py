@@ -73,7 +73,7 @@ def limit_sentence(s: dict[str, Any]) -> str:
     if d is None:
         return ""
     if d["entry"] is None:
-        return "The device is smaller than the smallest band." if d["step"] is None or d["step"] > 0 else ""
+        return "The device is smaller than the smallest band." if d["step"] is not None and d["step"] > 0 else "No band holds this number of qubits."
     if d["max_error"] is None:
         return f"At this size there is no error limit ({d['entry']})."
     if d["error_ratio"] is None:
@@ -96,8 +96,11 @@ def _times(ratio: float) -> str:
 
 
 def _error_distance(d: dict[str, Any], s: dict[str, Any]) -> tuple[str, str]:
+    if d["entry"] is None:
+        begins = d["step"] is not None and d["step"] > 0
+        return ("no limit", f"below {d['qubits'] + d['step']:,} qubits no band applies" if begins else "no band holds this number of qubits")
     if d["max_error"] is None:
-        return ("no limit", f"{d['entry']} has no error limit" if d["entry"] else f"below {d['qubits'] + d['step']:,} qubits no band applies")
+        return ("no limit", f"{d['entry']} has no error limit")
     if d["error_ratio"] is None:
         return ("not known", f"limit {short(d['max_error'])} ({d['entry']}), but no C-NOT error")
     away = "above the limit" if d["error_ratio"] > 1 else "below the limit"
@@ -123,9 +126,10 @@ def verdict_rows(s: dict[str, Any], instruments: Sequence[Instrument]) -> list[d
         entry = v["entry"] or (v["distance"] or {}).get("entry") or (i.entry if i is not None else "")
         out.append({
             "jurisdiction": v["jurisdiction"], "entry": entry or "-", "outcome": v["outcome"], "words": OUTCOMES[v["outcome"]],
+            "decided": v["distance"] is not None,
             "probability": "-" if v["probability_met"] is None else percent(v["probability_met"]), "standing": _standing(i), "in_force": _in_force(i),
         })  # fmt: skip
-    return sorted(out, key=lambda r: r["probability"] == "-")
+    return sorted(out, key=lambda r: not r["decided"])
 
 
 def silent(s: dict[str, Any]) -> list[str]:
