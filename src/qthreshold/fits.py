@@ -49,7 +49,8 @@ class FittedErrors(Record):
         p_ref, p_int: Decay parameters (best, low, high), ``(M, 3)``; no ``p_int`` for an upper estimate.
         chi2_per_dof: Of the (joint) fit, ``(M,)``.
         curve: Amplitude A and asymptote B of the decays A p^m + B, ``(M, 2)``; one of each for both arms.
-        curve_covariance: Of p_ref, p_int and A, ``(M, 3, 3)``; NaN in row and column of an arm that was not measured.
+        curve_covariance: Of p_ref, p_int and A, ``(M, 3, 3)``; NaN in row and column of an arm that was not measured, and where B was
+            fitted too, since its part is not kept.
         qubit_status, qubit_reason, edge_status, edge_reason: Status codes and reasons.
     """
 
@@ -165,7 +166,8 @@ def _interleaved(decays: DecayTable, level: float) -> _PairErrors:
         systematic=np.stack([two.systematic_low, two.systematic_high], axis=1),
         p_ref=np.stack([two.p_ref, two.p_ref_low, two.p_ref_high], axis=1),
         p_int=np.stack([two.p_int, two.p_int_low, two.p_int_high], axis=1),
-        chi2_per_dof=_per_dof(two.chi2, two.dof), curve=np.stack([two.a, two.b], axis=1), curve_covariance=two.covariance,
+        chi2_per_dof=_per_dof(two.chi2, two.dof), curve=np.stack([two.a, two.b], axis=1),
+        curve_covariance=_with_fixed_asymptote(two.covariance, two.status),
         status=two.status.tolist(),
     )  # fmt: skip
 
@@ -185,7 +187,7 @@ def _upper(decays: DecayTable, level: float) -> _PairErrors:
     p_ref = np.stack([fit.p, fit.p_low, fit.p_high], axis=1)
     share = 1 / rates.CNOTS_PER_CLIFFORD
     covariance = np.full((m, 3, 3), np.nan)
-    covariance[:, ::2, ::2] = fit.covariance[:, :2, :2]
+    covariance[:, ::2, ::2] = _with_fixed_asymptote(fit.covariance, fit.status)
     slope = 0.75 * share * fit.p ** (share - 1)  # of upper_cnot_error, by the delta rule
     return _PairErrors(
         estimate="upper", cnot=rates.upper_cnot_error(_mirrored(p_ref)), cnot_error=slope * fit.p_error, cnot_dof=fit.p_dof,
@@ -197,6 +199,10 @@ def _upper(decays: DecayTable, level: float) -> _PairErrors:
 def _mirrored(p: Real) -> Real:
     """(best, low, high) of a decay parameter in the order of an error, which falls as p rises."""
     return p[:, [0, 2, 1]]
+
+
+def _with_fixed_asymptote(covariance: Real, status: npt.NDArray[np.str_]) -> Real:
+    return np.where((status == "asymptote_shifted")[:, None, None], np.nan, covariance)
 
 
 def _per_dof(chi2: Real, dof: Ints) -> Real:

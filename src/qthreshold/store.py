@@ -35,7 +35,7 @@ _WRITTEN_ONCE = (*_INPUTS, "rules/", "calibration/", "tickets/", "counts/", "cir
 _LONG = 200  # items of a list from which on it is laid out in rows
 _JOURNAL = "journal.jsonl"  # grows line by line; its lines are chained by hashes, so the manifest does not list it
 _DERIVED = ("decays.npz", "fits.npz", "metrics.json", "frontier.npz", "verdict.json")  # an older version of one is made again
-_REPORT = ("summary.json", "report.html", "report.md", "report.pdf", "pairs.csv", "qubits.csv")
+_REPORT = ("report.html", "report.md", "report.pdf", "pairs.csv", "qubits.csv")
 # what reading a damaged npz or JSON file can raise: zipfile, zlib, numpy and our own envelope each have their ways
 _DAMAGE = (
     ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, RuntimeError, OverflowError, MemoryError,
@@ -193,7 +193,21 @@ class RunDirectory:
 
     def discard_derived(self) -> None:
         """Delete what follows from counts, because there are more counts now."""
-        self.discard(*_DERIVED, *_REPORT, *self.names("figures"))
+        self.discard(*_DERIVED, "summary.json")
+        self.discard_reports()
+
+    def hashes(self, *names: str) -> list[str | None]:
+        """SHA-256 of files, as the manifest lists them; None for those that it does not."""
+        stated = self._manifest() if self.has(_MANIFEST) else {}
+        return [stated.get(name) for name in names]
+
+    def discard_reports(self, *, but: Set[str] = frozenset()) -> None:
+        """Delete pages, tables and figures that were made of older records.
+
+        Args:
+            but: Names that stay.
+        """
+        self.discard(*(name for name in (*_REPORT, *self.names("figures")) if name not in but))
 
     def discard(self, *names: str) -> None:
         """Delete those files that exist.
@@ -422,9 +436,15 @@ def write_folder(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
         files: Names and contents; none is kept in memory.
 
     Raises:
+        InputError: It is a run directory, or a file.
         StoreError: A file cannot be written.
     """
     folder = RunDirectory(path)
+    if folder.has("run.json"):
+        raise InputError(f"{path} is a run directory; name another folder, so that no file of the run is lost")
+    with _explained(path):
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{path} is a file; name a folder")
     for name, data in files:
         folder._replace(name, data)
 

@@ -26,7 +26,7 @@ from qthreshold.interpretation import Interpretation, changes, interpretation_di
 from qthreshold.numerics.intervals import probability_above
 from qthreshold.rulebook import Band, Instrument, short
 
-__all__ = ["NOTICE", "Position", "Verdict", "Verdicts", "judge", "judge_all", "share_excluded", "shots_to_settle"]
+__all__ = ["NOTICE", "Position", "Verdict", "Verdicts", "judge", "judge_all", "ratio_words", "share_excluded", "shots_to_settle"]
 
 Real = npt.NDArray[np.float64]
 
@@ -361,15 +361,18 @@ def _standing(instrument: Instrument, evidence: Evidence, band: Band | None) -> 
     """Where the best estimate lies among the bands, and what is nearest."""
     n, error = evidence.qubits, evidence.error.best
     if band is None:
-        first = instrument.bands[0]
-        return f"{n} qubits, below {first.min_qubits} where the bands begin; {_move(first.min_qubits - n, first)}"
+        first, last = instrument.bands[0], instrument.bands[-1]
+        if n < first.min_qubits:
+            return f"{n} qubits, below {first.min_qubits} where the bands begin; {_move(first.min_qubits - n, first)}"
+        beyond = last.max_qubits or n
+        return f"{n} qubits, above {beyond - 1} where the bands end; {_move(beyond - 1 - n, last)}"
     size = f"{band.entry} ({_span(band)})"
     if band.max_error is None:
         return f"{size} has no error criterion"
     if math.isnan(error):
         return f"{size}: limit {short(band.max_error)}, but no C-NOT error was measured"
     what = "the upper estimate of the error" if evidence.interpretation.estimate == "upper" else "the error"
-    text = f"{size}: limit {short(band.max_error)}, {what} is {_ratio(error, band.max_error)}"
+    text = f"{size}: limit {short(band.max_error)}, {what} is {ratio_words(error, band.max_error)}"
     step, there = _nearest_edge(instrument, band, n)
     return text if step is None else f"{text}; {_move(step, there)}"
 
@@ -411,7 +414,8 @@ def _nearest_edge(instrument: Instrument, band: Band | None, n: int) -> tuple[in
     """The fewest more (or, below 0, fewer) qubits that change the limit, and the band there, as the limit changes with their number."""
     up = next((b for b in instrument.bands if b.min_qubits > n), None)
     if band is None:
-        return (None, None) if up is None else (up.min_qubits - n, up)
+        last = instrument.bands[-1]
+        return (up.min_qubits - n, up) if up is not None else ((last.max_qubits or n) - 1 - n, last)
     if band.max_error is None:
         return None, None
     fewer = n - band.min_qubits + 1
@@ -430,7 +434,13 @@ def _move(step: int, band: Band | None) -> str:
     return f"{abs(step)} {'more' if step > 0 else 'fewer'} qubit{'s' if abs(step) > 1 else ''}: {there}"
 
 
-def _ratio(error: float, limit: float) -> str:
+def ratio_words(error: float, limit: float) -> str:
+    """An error in units of a limit, in words that go on from the limit.
+
+    Example:
+        >>> ratio_words(4.11e-3, 1e-3), ratio_words(1.02e-3, 1e-3), ratio_words(7e-4, 1e-3), ratio_words(1e-3, 1e-3)
+        ('4.11 times that', '2 % above it', '30 % below it', 'at the limit')
+    """
     ratio = error / limit
     if error <= limit:
         return "at the limit" if ratio > 0.9995 else f"{100 * (1 - ratio):.3g} % below it" if ratio > 0.01 else "far below it"

@@ -15,7 +15,7 @@ import re
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,7 +50,7 @@ from qthreshold.patience import Patience
 from qthreshold.plan import Plan, PlanCost, circuit_name, make_plan, plan_cost, preflight_plan, seed_rng
 from qthreshold.pool import Pool
 from qthreshold.recipe import Criteria, Recipe
-from qthreshold.report.export import plates_of, report_files
+from qthreshold.report.export import check_forms, plates_of, report_files
 from qthreshold.report.page import render_fragment, render_pending
 from qthreshold.report.points import Point, stated_point
 from qthreshold.report.runs import run_labels
@@ -450,6 +450,15 @@ def _write(directory: RunDirectory, name: str, record: Record) -> None:
     directory.write_record(name, record, software=software_versions())
 
 
+def _derive(directory: RunDirectory, records: Mapping[str, Record]) -> None:
+    """Write what follows from counts; reports of other records go, since they would contradict it."""
+    before = directory.hashes(*records)
+    for name, record in records.items():
+        _write(directory, name, record)
+    if directory.hashes(*records) != before:
+        directory.discard_reports()
+
+
 def _read(directory: RunDirectory) -> tuple[dict[str, Any], Device, Plan]:
     header = read_header(directory)
     plan = _child(directory, "plan.npz", Plan, id=header["plan_id"])
@@ -740,10 +749,7 @@ def analyse(directory: RunDirectory, *, partial: bool = False, pool: Pool | None
         decays = _table_decays(directory, header, plan) if _is_table(header) else _counted_decays(directory, device, plan, partial)
         fits = make_fits(decays, header["confidence"])
         metrics, frontier = _device_metrics(header, device, plan, decays, fits, plan.parsed_recipe().criteria, pool)
-        _write(directory, "decays.npz", decays)
-        _write(directory, "fits.npz", fits)
-        _write(directory, "metrics.json", metrics)
-        _write(directory, "frontier.npz", frontier)
+        _derive(directory, {"decays.npz": decays, "fits.npz": fits, "metrics.json": metrics, "frontier.npz": frontier})
         _took(directory, "analyse", started)
 
 
@@ -792,7 +798,7 @@ def judge_run(directory: RunDirectory) -> Assessment:
     started = time.monotonic()
     result = assess_run(directory)
     with _working_on(directory):
-        _write(directory, "verdict.json", result.verdicts)
+        _derive(directory, {"verdict.json": result.verdicts})
         _took(directory, "judge", started)
     return result
 
@@ -852,31 +858,44 @@ def report(
         InputError: A form, pair or point does not exist, or a package that draws it is not installed.
         StoreError: A stage is missing, or a file cannot be read or written.
     """
+    check_forms(forms)
+
+    def files(result: RunResult) -> Iterable[tuple[str, bytes]]:
+        runs, points = _compared(also)
+        labels = run_labels([result, *runs])[1:]
+        return report_files(result, forms, pairs=pairs, others=list(zip(labels, runs, strict=True)), points=points)
+
+    if out is not None:  # the run itself is only read
+        result = _loaded(directory, lambda page: write_folder(out, [("report.html", page)]) if "html" in forms else None)
+        write_folder(out, list(files(result)))
+        return result
     started = time.monotonic()
-    if not directory.has("fits.npz"):
-        _report_pending(directory)
-    result = load_result(directory)
-    runs, points = _compared(also)
-    files = list(report_files(result, forms, pairs=pairs, others=list(zip(run_labels(runs), runs, strict=True)), points=points))
-    if out is not None:
-        write_folder(out, files)
     with _working_on(directory):
+        result = _loaded(directory, lambda page: directory.write_file("report.html", page) if "html" in forms else None)
+        made = list(files(result))
         _took(directory, "report", started)
         result = dataclasses.replace(result, seconds=directory.read_json("timing.json"))
         directory.write_json("summary.json", result.summary())
-        if out is None:
-            directory.write_files((name, data) for name, data in files if name != "summary.json")
+        names = {name for name, _ in made}
+        drawn = {f".{form}" for form in ("svg", "png")} & {Path(n).suffix for n in names}
+        directory.discard(*(n for n in directory.names("figures") if Path(n).suffix in drawn and n not in names))
+        directory.write_files((name, data) for name, data in made if name != "summary.json")
     return result
 
 
-def _report_pending(directory: RunDirectory) -> None:
-    """A page that says that there is nothing to say yet, for whoever has a link to the page of the run."""
-    header, device, plan = _read(directory)
-    tickets, counts = len(directory.names("tickets")), len(directory.names("counts"))
-    state = f"{counts:,} of {tickets:,} tickets have counts" if tickets else "nothing was sent"
-    state = f"The run is planned, {state}, and nothing was analysed."
-    with _working_on(directory):
-        directory.write_file("report.html", render_pending(device, plan, header, state).encode())
+def _loaded(directory: RunDirectory, pending: Callable[[bytes], object]) -> RunResult:
+    """The result of a run; where there is none yet, a page that says so, for whoever has a link to it, and the error."""
+    try:
+        return load_result(directory)
+    except StoreError as error:
+        if directory.has("verdict.json"):
+            raise
+        header, device, plan = _read(directory)
+        tickets, counts = len(directory.names("tickets")), len(directory.names("counts"))
+        sent = f"{counts:,} of {tickets:,} tickets have counts" if tickets else "nothing was sent"
+        done = "it was analysed, but not judged" if directory.has("fits.npz") else "nothing was analysed"
+        pending(render_pending(device, plan, header, f"The run is planned, {sent}, and {done}.").encode())
+        raise StoreError(f"{error}; the page says that there is nothing to report yet") from error
 
 
 def _compared(also: Sequence[str]) -> tuple[list[RunResult], list[Point]]:
@@ -896,7 +915,7 @@ def load_result(directory: RunDirectory) -> RunResult:
     journal = read_journal(directory)
     return RunResult(
         directory=directory.path, header=header, device=device, plan=plan, decays=decays, fits=fits, metrics=metrics, frontier=frontier,
-        verdicts=_child(directory, "verdict.json", Verdicts, metrics_id=metrics.id), instruments=tuple(_instruments(directory, header)),
+        verdicts=_child(directory, "verdict.json", Verdicts, metrics_id=metrics.id), instruments=tuple(_instruments(directory, header, on_file=True)),
         truth=directory.read_record("truth.json", Truth) if directory.has("truth.json") else None,
         seconds=directory.read_json("timing.json") if directory.has("timing.json") else {},
         missing=_missing(directory, header, plan), jobs=len(directory.names("tickets")) if "limits" in header else None,
@@ -906,11 +925,21 @@ def load_result(directory: RunDirectory) -> RunResult:
 
 
 def _instruments(
-    directory: RunDirectory, header: Mapping[str, Any], rules: Sequence[str] | None = None, own: Path | None = None
-) -> list[rulebook.Instrument]:
-    """The run's instruments, or those named; rule files of the user's own are those kept in the run, where none are given."""
-    kept = directory.path / "rules" if directory.has("rules") else None
-    return rulebook.load_instruments(list(rules if rules is not None else header["rules"]), own or kept)
+    directory: RunDirectory, header: Mapping[str, Any], rules: Sequence[str] | None = None, own: Path | None = None, *, on_file: bool = False
+) -> list[rulebook.Instrument]:  # fmt: skip
+    """The run's instruments, or those named; rule files of the user's own are those kept in the run, where none are given.
+
+    Args:
+        directory: The run.
+        header: Its header.
+        rules: Ids in place of the run's.
+        own: Where rule files of the user's own are.
+        on_file: Leave out those that an other version shipped and this one does not.
+    """
+    folder = own or (directory.path / "rules" if directory.has("rules") else None)
+    wanted = list(rules if rules is not None else header["rules"])
+    known = set(rulebook.rule_ids(folder)) if on_file else set(wanted)
+    return rulebook.load_instruments([r for r in wanted if r in known], folder)
 
 
 def _stated_calibration(directory: RunDirectory, name: str) -> dict[str, str | None]:

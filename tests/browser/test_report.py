@@ -79,6 +79,9 @@ def test_tables_sort_by_numbers_both_ways_with_the_unknown_last_and_by_the_keybo
     down = column(page, PAIRS, 1)
     assert numbers(down) == sorted(numbers(before), reverse=True)
     assert down[-1] == "-"
+    page.click(f"{PAIRS} th:nth-child(3) button")
+    lows = [float(c.split()[0]) for c in column(page, PAIRS, 2) if c != "-"]
+    assert lows == sorted(lows)
     page.click(f"{PAIRS} th:nth-child(1) button")
     names = column(page, PAIRS, 0)
     assert [tuple(map(int, n.split("-"))) for n in names] == sorted(tuple(map(int, n.split("-"))) for n in names)

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from reference.commands import PROFILE, here, qthreshold
+from reference.commands import PROFILE, content_of, here, qthreshold
 
 
 @pytest.fixture
@@ -67,6 +67,7 @@ def test_decays_of_named_pairs_and_points_of_other_devices(finished, tmp_path, c
     text = (finished / "report.html").read_text()
     assert re.findall(r'id="figure-(decay-[^"]+)"', text) == ["decay-0-1", "decay-2-3"]
     assert "Data sheet" in text
+    assert len(set(re.findall(r">(tiny-5[^<:]*)</text>", text))) == 2  # the run and the other night of the same device
 
 
 def test_several_runs_stand_side_by_side(finished, tmp_path, call):
@@ -79,9 +80,48 @@ def test_several_runs_stand_side_by_side(finished, tmp_path, call):
     assert document == json.loads((tmp_path / "both" / "runs.json").read_text())
     text = (tmp_path / "both" / "report.html").read_text()
     assert "2 runs side by side" in text
-    head, *rows = csv.reader(io.StringIO((tmp_path / "both" / "runs.csv").read_text()))
-    assert head == ["", "tiny-5 (1)", "tiny-5 (2)"]
-    assert ["United States (us-ear)", "not met", "not met"] in rows
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "both" / "runs.csv").read_text())))
+    assert [(r["label"], r["us-ear"], float(r["connected_working_qubits"])) for r in rows] == [(f"tiny-5 ({k})", "not_met", 5) for k in (1, 2)]
+
+
+def test_a_folder_that_is_another_run_is_left_alone(finished, tmp_path, call):
+    other = shutil.copytree(finished, tmp_path / "other")
+    before = content_of(other)
+    for line in (["report", str(finished), "--out", "other"], ["report", str(finished), str(finished), "--out", "other"]):
+        answer = call(*line)
+        assert (answer.code, answer.err.count("\n")) == (2, 1)
+        assert "other is a run directory; name another folder" in answer.err
+    assert content_of(other) == before
+
+
+def test_a_run_that_cannot_be_written_is_reported_elsewhere(finished, call):
+    from qthreshold.store import RunDirectory
+
+    before = content_of(finished)
+    with RunDirectory.open(finished).locked():  # another process works on it
+        assert qthreshold("report", str(finished), "--out", str(finished.parent / "elsewhere"), "-q").code == 0
+        assert qthreshold("report", str(finished), "-q").code == 4
+    assert content_of(finished) == before
+
+
+def test_a_run_without_estimates_has_a_page_that_says_so(tmp_path, call):
+    assert call("plan", "run", "-b", "aer:tiny-5", "-r", "quick", "-q").code == 0
+    assert call("report", "run", "--format", "docx").code == 2
+    assert not (tmp_path / "run" / "report.html").exists()
+    answer = call("report", "run")
+    assert (answer.code, answer.err.count("\n")) == (4, 1)
+    assert "the page says that there is nothing to report yet" in answer.err
+    assert "nothing can be said yet" in (tmp_path / "run" / "report.html").read_text()
+    assert call("report", "run", "--out", "there").code == 4
+    assert "nothing can be said yet" in (tmp_path / "there" / "report.html").read_text()
+    assert call("verify", "run").code == 0
+
+
+def test_figures_of_other_pairs_do_not_stay(finished, call):
+    assert call("report", str(finished), "-q", "-f", "svg").code == 0
+    assert call("report", str(finished), "-q", "-f", "svg", "--pairs", "1-2").code == 0
+    assert [p.name for p in (finished / "figures").glob("decay*")] == ["decay-1-2.svg"]
+    assert call("verify", str(finished)).code == 0
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """Figures against the records that they draw: what is asked is where things stand, not how they look."""
 
 import ast
+import dataclasses
 import inspect
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -202,11 +204,17 @@ def test_every_figure_is_sound_svg_in_the_colours_of_the_page(change):
 
 
 def test_a_name_is_text_in_a_figure_whatever_it_is():
-    run = grid_run(name='\x07<script>alert(1)</script> "$\\alpha$" &amp;')
-    (stairs, *_) = run_plates(run, make_summary(run))
-    text = stairs.svg(inline=True)
-    assert "<script" not in text
-    assert '<script>alert(1)</script> "$\\alpha$" &amp;' in "".join(ET.fromstring(text).itertext())
+    for name, shown in (
+        ('\x07<script>alert(1)</script>', "<script>alert(1)</scrip..."),
+        ('"$\\alpha$" &amp; \u202e\udcffx', '"$\\alpha$" &amp; x'),
+        ('v1.23456 #1b1f27', 'v1.23456 #1b1f27'), ('id="a" url(#a) href="#b"', 'id="a" url(#a) href="#b"'), ("x" * 500, "x" * 23 + "..."),
+    ):  # fmt: skip
+        run = grid_run(name=name)
+        (stairs, *_) = run_plates(run, make_summary(run))
+        for inline in (True, False):
+            text = stairs.svg(inline=inline)
+            assert "<script" not in text
+            assert shown in "".join(ET.fromstring(text).itertext())
 
 
 def test_coverage_is_counted_and_set_beside_what_was_to_be_expected():
@@ -226,6 +234,66 @@ def test_isolated_and_simultaneous_are_set_beside_each_other_where_both_were_run
     assert not [p for p in same if "the next night" in p.title]
 
 
+def test_two_machines_of_one_kind_are_not_compared_as_isolated_and_simultaneous():
+    kinds = (("A", "isolated"), ("B", "simultaneous"), ("A", "simultaneous"))
+    a, b, c = (grid_run(name=name, context=context, seed=seed) for seed, (name, context) in enumerate(kinds))
+    assert not [p for p in run_plates(a, make_summary(a), others=[("b", b)]) if p.name.startswith("contexts")]
+    again = grid_run(name="A", context="simultaneous", seed=9)
+    names = [p.name for p in comparison_plates([("a", a), ("c", c), ("again", again)])]
+    assert names == ["staircase", "distribution", "contexts-1", "contexts-2"]
+    names = [p.name for p in run_plates(a, make_summary(a), others=[("c", c), ("again", again)])]
+    assert len(names) == len(set(names))
+
+
+def test_truth_beside_pairs_that_ran_at_once_is_that_of_each_pair_alone():
+    run = grid_run(rows=5, columns=5, context="simultaneous")
+    plates_ = {p.name: p for p in run_plates(run, make_summary(run))}
+    assert "should hold" not in plates_["truth"].alt
+    assert "each pair alone" in plates_["truth"].caption
+    assert "true mean, each pair alone" in plates_["staircase"].svg(inline=False)
+
+
+def test_upper_estimates_claim_no_coverage():
+    run = grid_run(rows=5, columns=5, change=reference_only)
+    truth = next(p for p in run_plates(run, make_summary(run)) if p.name == "truth")
+    assert truth.alt == "40 of 40 upper estimates lie at or above the true error, as they should."
+
+
+def test_only_instruments_that_give_a_verdict_have_a_staircase_and_limits():
+    run = grid_run(rows=6, columns=7)
+    deciding = [i for i, v in zip(run.instruments, run.verdicts.verdicts, strict=True) if v.position is not None]
+    assert len(deciding) < sum(bool(i.bands) for i in run.instruments)
+    text = run_plates(run, make_summary(run))[0].svg(inline=False)
+    assert f"an entry is met ({deciding[0].jurisdiction} and {len(deciding) - 1} more)" in text
+    none = dataclasses.replace(run, verdicts=run.verdicts.replace(verdicts=(), alternatives=()))
+    stairs = run_plates(none, make_summary(none))[0]
+    assert "no limit is drawn" in stairs.caption
+    assert "an entry is met" not in stairs.svg(inline=False)
+
+
+def test_a_device_without_qubits_is_said_to_be_there():
+    run = grid_run(change=nothing_left)
+    assert "no qubit counted" in run_plates(run, make_summary(run))[0].svg(inline=False)
+
+
+def test_no_band_is_drawn_where_the_asymptote_was_fitted_too():
+    def shifted(decays):  # ends near 0.45
+        d = decays.two_qubit_survived + (0.2 * (decays.two_qubit_shots - decays.two_qubit_survived)).astype(int)
+        return decays.replace(two_qubit_survived=d)
+
+    run = grid_run(errors=(8e-3, 12e-3), change=shifted)
+    rows = [r for r, s in enumerate(run.fits.edge_status) if s == "asymptote_shifted"]
+    assert rows
+    assert np.isnan(run.fits.curve_covariance[rows]).all()
+    plate = next(p for p in run_plates(run, make_summary(run), pairs="all") if "asymptote shifted" in p.alt)
+    assert "no band" in plate.alt
+
+
+def test_colours_of_figures_are_those_of_the_page():
+    light = (Path(plates.__file__).parent / "templates" / "page.css").read_text().partition("}")[0]
+    assert {n: v for n, v in re.findall(r"--(\w+): (#\w+)", light) if n in drawing.COLOURS} == drawing.COLOURS
+
+
 def test_a_comparison_names_the_best_run():
     runs = [("good", grid_run(errors=(1e-3, 2e-3))), ("bad", RUN), ("none", grid_run(change=nothing_left))]
     stairs, spread = comparison_plates(runs)
@@ -236,7 +304,7 @@ def test_a_comparison_names_the_best_run():
     ET.fromstring(spread.svg(inline=True))
 
 
-@pytest.mark.parametrize("text", ["a", "a=", "a=1", "a=1,2,3", "a=x,1e-3", "a=0,1e-3", "a=5,0", "a=5,1", "=5,1e-3", "a=5,nan", "a=-5,1e-3"])
+@pytest.mark.parametrize("text", ["a", "a=", "a=1", "a=1,2,3", "  =5,1e-3", "=5,1e-3", "a=x,1e-3", "a=0,1e-3", "a=5,0", "a=5,1", "a=5,nan"])
 def test_a_stated_point_that_cannot_be_is_refused(text):
     with pytest.raises(InputError, match="LABEL=QUBITS,ERROR"):
         stated_point(text)

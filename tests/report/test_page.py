@@ -15,13 +15,17 @@ from pathlib import Path
 
 import pytest
 
+from qthreshold.evidence import run_evidence
+from qthreshold.interpretation import Interpretation
 from qthreshold.report import export, page
 from qthreshold.report.content import without_paths
 from qthreshold.report.export import markdown, plates_of, report_files
 from qthreshold.report.page import NO_FIGURES, page_values, render_fragment, render_page
 from qthreshold.report.runs import run_labels, runs_files
 from qthreshold.report.summary import make_summary
-from reference.reports import grid_run, no_counts, nothing_left, one_pair_lost, reference_only
+from qthreshold.rulebook import Band, load_instrument
+from qthreshold.verdict import judge_all
+from reference.reports import DAY, grid_run, no_counts, nothing_left, one_pair_lost, reference_only
 
 ATTACK = "<script>alert(1)</script>"
 SECTIONS = ["answer", "bands", "map", "decays", "distributions", "method"]
@@ -183,6 +187,66 @@ def test_no_path_and_no_account_of_this_machine_is_in_the_page():
         assert without_paths(spec) == shown
 
 
+def test_what_hangs_on_failed_fits_is_open_in_every_form():
+    run = grid_run(rows=5, columns=8, change=nothing_left)
+    s = make_summary(run)
+    assert {v["outcome"] for v in s["verdicts"] if v["distance"]} == {"undetermined"}
+    note = markdown("report.md", page_values(run, s))
+    for text in (Reader(page_of(run)).text, note, Reader(render_fragment(run, s, [])).text):
+        assert "Cannot tell yet" in text
+        assert "67 pairs could not be fitted" in text
+        assert "smaller than the smallest" not in text
+    assert re.search(r"\| United States \| 4A906\.a[.1]* \| undetermined \| - \|", note)
+    assert "United States (undetermined)" not in note
+
+
+def test_missing_circuits_are_in_the_first_sentence():
+    run = dataclasses.replace(grid_run(rows=5, columns=8), missing=("a", "b"))
+    assert "2 planned circuits have no counts" in markdown("report.md", page_values(run, make_summary(run))).splitlines()[0]
+
+
+def judged_by(run, *rules):
+    """The same run, judged by rules made here."""
+    verdicts = judge_all(rules, run_evidence(run.metrics, run.frontier, Interpretation(context="isolated", gate=run.plan.block), 0.95), DAY)
+    return dataclasses.replace(run, instruments=tuple(rules), verdicts=verdicts)
+
+
+def rule(name, *bands):
+    return load_instrument("us-ear").model_copy(update={"id": name, "jurisdiction": name.title(), "bands": tuple(Band(**b) for b in bands)})
+
+
+def test_a_rule_whose_last_band_ends_below_the_device_has_a_page():
+    run = judged_by(grid_run(), rule("syldavia", {"entry": "T.1", "min_qubits": 5, "max_qubits": 10, "max_error": 0.01}))
+    text = Reader(page_of(run)).text
+    assert "The device is larger than the largest band." in text
+    assert "12 qubits, above 9 where the bands end; 3 fewer qubits: T.1, limit 1e-2" in text
+    assert "3 fewer" in text
+
+
+def test_where_instruments_differ_the_sentence_says_whose_limit_it_is_and_a_met_one_leads():
+    strict = rule("borduria", {"entry": "B.1", "min_qubits": 10, "max_error": 1e-4})
+    loose = rule("syldavia", {"entry": "S.1", "min_qubits": 10, "max_error": 2e-2})
+    run = judged_by(grid_run(), strict, loose)
+    text = Reader(page_of(run)).text
+    assert "Met: S.1 (Syldavia)." in text
+    assert "The limit at this size is 2e-2 (Syldavia); the error is" in text
+    assert "at or below the limit 2e-2 at this size (Syldavia)" in text
+
+
+def test_an_upper_estimate_is_never_called_the_error():
+    text = Reader(page_of(grid_run(rows=5, columns=8, change=reference_only))).text
+    assert "The limit at this size is 1e-4; the upper estimate is" in text
+    assert "charged to its 1.5 C-NOTs: an upper estimate" in text
+
+
+def test_marks_that_turn_text_round_and_letters_that_cannot_be_printed_are_left_out():
+    run = grid_run(name="chip\u202e\udcff\x00 1", absent_qubits={3: "\u2066gone\ud800"})
+    for name, data in report_files(run, export.FORM_NAMES):
+        if not name.endswith((".png", ".pdf", ".json", ".csv")):
+            assert not re.search("[\u202a-\u202e\u2066-\u2069\x00]", data.decode()), name
+    assert "chip 1: " in page_of(run)
+
+
 CASES = {
     "one pair": ({"rows": 1, "columns": 2}, "2 connected working qubits"),
     "all pairs failed": ({"change": nothing_left}, "No pair has a C-NOT error, so no verdict can rest on one."),
@@ -252,7 +316,7 @@ def test_runs_are_told_apart_by_as_much_as_it_takes():
     later = grid_run(name="a")
     later.header["created_at"] = "2026-11-26T12:00:00Z"
     assert run_labels([a, later]) == ["a, 2026-11-25", "a, 2026-11-26"]
-    assert run_labels([a, a]) == ["a (1)", "a (2)"]
+    assert run_labels([a, a, b]) == ["a (1)", "a (2)", "b"]
 
 
 def test_runs_that_mean_different_things_are_not_set_side_by_side_in_silence():

@@ -54,7 +54,7 @@ def test_a_report_of_ten_thousand_troubled_qubits_fits_on_two_pages():
     text = printed(render(summary, "out"))
     assert len(text.splitlines()) < 60
     assert max(map(len, text.splitlines())) <= 80
-    for words in ("10,000 connected", "10,000 and 9,999 (cz)", "not_working: one-qubit error 0.011 to", "above the criterion 0.01", "2,997"):
+    for words in ("10,000 connected", "10,000 and 9,999 (cz)", "not working: one-qubit error 0.011 to", "above the criterion 0.01", "2,997"):
         assert words in text, words
 
 

@@ -9,20 +9,35 @@ import numpy as np
 
 from qthreshold.device import Device
 from qthreshold.interpretation import CHOICES
+from qthreshold.numerics.decay import REJECTED
 from qthreshold.plan import ONE_QUBIT, READOUT, TWO_QUBIT, Plan, plan_cost
-from qthreshold.report.words import OUTCOMES, integer, is_upper, joined, not_counted, number, pair_name, percent, plain, some, span, stated
+from qthreshold.report.words import (
+    OUTCOMES,
+    integer,
+    is_upper,
+    joined,
+    many,
+    not_counted,
+    number,
+    pair_name,
+    percent,
+    plain,
+    reasons,
+    some,
+    span,
+    stated,
+)
 from qthreshold.result import RunRecords
 from qthreshold.rulebook import Instrument, short
-from qthreshold.verdict import NOTICE
+from qthreshold.verdict import ratio_words
 
 __all__ = [
-    "Fact", "best_parts", "distances", "interpretation_rows", "key_figures", "limit_sentence", "matrix_rows", "method", "pair_rows", "planned",
-    "provenance", "qubit_rows", "rule_rows", "silent", "unmeasured", "verdict_rows", "without_paths", "worst_pair_rows",
+    "Fact", "best_parts", "distances", "interpretation_rows", "key_figures", "leading", "limit_sentence", "matrix_rows", "method", "pair_rows",
+    "planned", "provenance", "qubit_rows", "rule_rows", "silent", "unmeasured", "verdict_rows", "without_paths", "worst_pair_rows",
 ]  # fmt: skip
 
 _STANDING = {"text": "text read", "secondary": "secondary sources only", "none": "no entry known"}
 _MEASURES = {"one_qubit_error": "one-qubit error", "readout_error": "readout error", "cnot_error": "C-NOT error"}
-_SIZES = (34, 50, 100, 200, 350, 500, 700, 1100, 2000)
 _NAMED = 6
 
 
@@ -41,8 +56,11 @@ def without_paths(text: str) -> str:
         >>> without_paths("aer:/home/ann/lab/chip.toml"), without_paths("ibm:ibm_torino?instance=crn:v1:a/b"), without_paths("aer:heron-133")
         ('aer:chip.toml', 'ibm:ibm_torino', 'aer:heron-133')
     """
-    text = re.sub(r"\?.*", "", text)  # account and instance
-    return re.sub(r"(\b[A-Za-z]:)?[^:]*[/\\]", "", text)
+    text = re.sub(r"\?.*", "", text, flags=re.DOTALL).rstrip("/\\")  # account and instance
+    kind, colon, rest = text.partition(":")
+    if re.search(r"[/\\]", kind):
+        kind, colon, rest = "", "", text
+    return kind + colon + re.split(r"[/\\]", rest)[-1]
 
 
 def key_figures(s: dict[str, Any]) -> list[Fact]:
@@ -54,51 +72,59 @@ def key_figures(s: dict[str, Any]) -> list[Fact]:
     median = f"; median {number(error['median']['best'])}" if error["median"]["best"] is not None else ""
     spread = f", {level} {integer(count['low'])} to {integer(count['high'])}" if count["low"] != count["high"] else ""
     return [
-        Fact(integer(count["best"]), f"connected working qubits of {s['device']['n_qubits']:,}{spread}{stated(s)}"),
+        Fact(integer(count["best"]), f"connected working qubits{_of_all(s)}{spread}{stated(s)}"),
         Fact(number(mean["best"]), f"{kind}, {level} {number(mean['low'])} to {number(mean['high'])}{median}" if mean["best"] is not None else kind),
     ]
 
 
+def _of_all(s: dict[str, Any]) -> str:
+    """Of how many; a number that the maker states is not one of those that were measured."""
+    return "" if stated(s) else f" of {s['device']['n_qubits']:,}"
+
+
+def leading(s: dict[str, Any]) -> dict[str, Any] | None:
+    """The verdict that the first screen speaks of: the first that is met, else open, else not met; None where no instrument gives one."""
+    decided = [v for v in s["verdicts"] if v["distance"] is not None]
+    rank = {"met": 0, "undetermined": 1}
+    return min(decided, key=lambda v: rank.get(v["outcome"], 2), default=None)
+
+
 def distances(s: dict[str, Any]) -> list[Fact]:
-    """How far the device is from the nearest edges of bands, in error and in qubits, by the first instrument that gives a verdict."""
-    d = next((v["distance"] for v in s["verdicts"] if v["distance"] is not None), None)
-    if d is None:
-        return []
-    return [Fact(*_error_distance(d, s)), Fact(*_qubit_distance(d))]
+    """How far the device is from the nearest edges of bands, in error and in qubits, by the leading verdict."""
+    v = leading(s)
+    return [] if v is None else [Fact(*_error_distance(v["distance"], s)), Fact(*_qubit_distance(v["distance"]))]
 
 
 def limit_sentence(s: dict[str, Any]) -> str:
-    """What the limit at this size is, and how the error compares."""
-    d = next((v["distance"] for v in s["verdicts"] if v["distance"] is not None), None)
-    if d is None:
+    """What the limit at this size is, and how the error compares; whose, where instruments differ."""
+    v = leading(s)
+    if v is None:
         return ""
+    d, whose = v["distance"], f" ({v['jurisdiction']})" if len(reasons(s["verdicts"])) > 1 else ""
     if d["entry"] is None:
-        return "The device is smaller than the smallest band." if d["step"] is not None and d["step"] > 0 else "No band holds this number of qubits."
+        if _count_is_open(s):
+            return ""
+        below = d["step"] is not None and d["step"] > 0
+        return f"The device is {'smaller than the smallest' if below else 'larger than the largest'} band{whose}."
     if d["max_error"] is None:
-        return f"At this size there is no error limit ({d['entry']})."
+        return f"At this size there is no error limit ({d['entry']}){whose}."
+    limit = f"The limit at this size is {short(d['max_error'])}{whose}"
     if d["error_ratio"] is None:
-        return f"The limit at this size is {short(d['max_error'])}."
-    return f"The limit at this size is {short(d['max_error'])}; the error is {_times(d['error_ratio'])}."
+        return f"{limit}."
+    what = "the upper estimate" if is_upper(s) else "the error"
+    return f"{limit}; {what} is {ratio_words(d['error_ratio'], 1.0)}."
 
 
-def _times(ratio: float) -> str:
-    """An error in units of its limit, in words.
-
-    Example:
-        >>> _times(4.11), _times(1.0201), _times(0.7), _times(1.0)
-        ('4.11 times that', '2.01 % above it', '30 % below it', 'at it')
-    """
-    if abs(ratio - 1) < 5e-4:
-        return "at it"
-    if ratio < 1:
-        return f"{100 * (1 - ratio):.3g} % below it" if ratio > 0.01 else "far below it"
-    return f"{ratio:.3g} times that" if ratio >= 1.1 else f"{100 * (ratio - 1):.3g} % above it"
+def _count_is_open(s: dict[str, Any]) -> bool:
+    """Whether more qubits may work than were counted: counts are missing, or what could not be fitted may hide some."""
+    return bool(s["missing_circuits"]) or any(e["status"] in REJECTED for e in s["edges"])
 
 
 def _error_distance(d: dict[str, Any], s: dict[str, Any]) -> tuple[str, str]:
     if d["entry"] is None:
         begins = d["step"] is not None and d["step"] > 0
-        return ("no limit", f"below {d['qubits'] + d['step']:,} qubits no band applies" if begins else "no band holds this number of qubits")
+        by = "by this count, " if _count_is_open(s) else ""
+        return ("no limit", f"{by}below {d['qubits'] + d['step']:,} qubits no band applies" if begins else f"{by}beyond the largest band")
     if d["max_error"] is None:
         return ("no limit", f"{d['entry']} has no error limit")
     if d["error_ratio"] is None:
@@ -127,7 +153,8 @@ def verdict_rows(s: dict[str, Any], instruments: Sequence[Instrument]) -> list[d
         out.append({
             "jurisdiction": v["jurisdiction"], "entry": entry or "-", "outcome": v["outcome"], "words": OUTCOMES[v["outcome"]],
             "decided": v["distance"] is not None,
-            "probability": "-" if v["probability_met"] is None else percent(v["probability_met"]), "standing": _standing(i), "in_force": _in_force(i),
+            "probability": "-" if v["probability_met"] is None else percent(v["probability_met"], drawn=True),
+            "standing": _standing(i), "in_force": _in_force(i),
         })  # fmt: skip
     return sorted(out, key=lambda r: not r["decided"])
 
@@ -160,11 +187,12 @@ def matrix_rows(s: dict[str, Any]) -> tuple[list[str], list[tuple[str, list[str]
     return [joined(c) for c in columns.values()], [(name, [column[k] for column in columns]) for k, name in enumerate(rows)]
 
 
-def best_parts(s: dict[str, Any]) -> list[list[str]]:
+def best_parts(s: dict[str, Any], instruments: Sequence[Instrument]) -> list[list[str]]:
     """Best connected parts of the sizes at which bands begin: size, estimate, as picked, bound."""
     f = s["frontier"]
     row = {k: i for i, k in enumerate(f["sizes"])}
-    sizes = sorted({k for k in (*_SIZES, *f["sizes"][-1:]) if k in row})
+    begins = {b.min_qubits for i in instruments for b in i.bands}
+    sizes = sorted({k for k in (*begins, *f["sizes"][-1:]) if k in row})
     of = f["cnot_error"]
     return [
         [f"{k:,}", span({e: of[e][row[k]] for e in ("low", "best", "high")}), number(f["picked"][row[k]]), number(f["bound"][row[k]])] for k in sizes
@@ -248,11 +276,12 @@ def planned(plan: Plan, device: Device) -> list[Fact]:
 
 
 def _protocol(run: RunRecords) -> str:
-    if not len(run.plan.circuit_shots):
-        return "survival counts measured elsewhere"
+    elsewhere = "" if len(run.plan.circuit_shots) else " (survival counts measured elsewhere)"
     recipe = run.plan.parsed_recipe()
     if run.fits.estimate == "upper":
-        return "standard randomized benchmarking; all error of a two-qubit Clifford charged to its 1.5 C-NOTs, an upper estimate"
+        return f"standard randomized benchmarking{elsewhere}; all error of a two-qubit Clifford charged to its 1.5 C-NOTs: an upper estimate"
+    if elsewhere:
+        return f"interleaved randomized benchmarking{elsewhere}"
     block = "native gate" if recipe.two_qubit.gate == "native" else "compiled C-NOT"
     padded = "with random Pauli padding in both arms" if recipe.two_qubit.protocol == "padded" else "without padding"
     return f"interleaved randomized benchmarking {padded}; interleaved block: {block} ({run.device.two_qubit_gate})"
@@ -344,17 +373,17 @@ def unmeasured(s: dict[str, Any]) -> list[str]:
     out = []
     pairs = [pair_name(e["edge"]) for e in s["edges"] if e["status"] == "not_measured"]
     if pairs:
-        out.append(f"{len(pairs):,} pairs were not measured ({some(pairs, _NAMED)}).")
+        out.append(f"{many(len(pairs), 'pair')} {'was' if len(pairs) == 1 else 'were'} not measured ({some(pairs, _NAMED)}).")
     for name, qubits in s["not_measured"].items():
         if qubits:
-            out.append(f"The {_MEASURES[name]} of {len(qubits):,} qubits was not measured; it is not held against them.")
+            out.append(f"The {_MEASURES[name]} of {many(len(qubits), 'qubit')} was not measured; it is not held against them.")
     if s["missing_circuits"]:
-        out.append(f"{len(s['missing_circuits']):,} planned circuits have no counts ({some(s['missing_circuits'], 3)}).")
+        out.append(f"Without counts: {many(len(s['missing_circuits']), 'planned circuit')} ({some(s['missing_circuits'], 3)}).")
     out += [f"Not counted: {some(names, _NAMED)} ({why})." for names, why in not_counted(s)]
     if not len(s["edges"]):
         out.append("No coupled pair is known.")
     elif s["cnot_error"]["mean"]["best"] is None:
         out.append("No pair has a C-NOT error, so no verdict can rest on one.")
-    if s["cnot_error"]["true_mean"] is None:
+    if all(e["true_cnot_error"] is None for e in s["edges"]):
         out.append("True errors are not known (they are for simulators only).")
-    return [*out, "Leakage, crosstalk beyond the context stated, and drift beyond the run are not measured.", NOTICE]
+    return [*out, "Leakage, crosstalk beyond the context stated, and drift beyond the run are not measured."]

@@ -17,6 +17,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from qthreshold.report.words import printable
+
 __all__ = ["COLOURS", "png", "svg"]
 
 COLOURS = {
@@ -34,7 +36,6 @@ _STYLE: Any = {
     "axes.facecolor": "none", "figure.facecolor": "none", "lines.linewidth": 1.6, "text.parse_math": False, "figure.constrained_layout.use": True,
 }  # fmt: skip
 _DPI = 160
-_UNPRINTABLE = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
 
 
 def svg(function: Callable[[Figure], None], size: tuple[float, float], name: str, alt: str, *, inline: bool) -> str:
@@ -47,29 +48,35 @@ def svg(function: Callable[[Figure], None], size: tuple[float, float], name: str
         alt: What it shows, in a sentence.
         inline: For a page, in its colours and without a size of its own; else a file that stands alone.
     """
-    alt = re.sub(_UNPRINTABLE, "", alt)
     buffer = io.StringIO()
     with _styled({"svg.hashsalt": name}):
         FigureCanvasSVG(_drawn(function, size)).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
+    text, alt = printable(buffer.getvalue()), printable(alt)
     text = re.sub(r" <metadata>.*?</metadata>\n", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->\n? *", "", text, flags=re.DOTALL)
-    text = re.sub(_UNPRINTABLE, "", text)  # what XML cannot hold, from names
-    used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", text))
-    text = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", text)
-    text = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", text)
-    text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)  # a hundredth of a point is enough
+    used = frozenset(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", "".join(re.findall(r"<[^>]*>", text))))
+    text = re.sub(r"<[^>]*>", lambda tag: _tidied(tag[0], name, used), text)  # what stands between tags is text, and stays as it is
     if not inline:
         return re.sub(r"<svg [^>]*>", lambda m: f"{m[0]}<title>{escape(alt)}</title>", text, count=1)
-    text = text[text.index("<svg") :]
+    text = re.sub(r"<[^>]*>", lambda tag: _themed(tag[0]), text[text.index("<svg") :])
     width, height = re.findall(r'(?:width|height)="([\d.]+)pt"', text)[:2]
     head = f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(alt)}" class="figure" style="aspect-ratio:{width}/{height}"'
-    text = re.sub(r"<svg [^>]*", lambda _: head, text, count=1)
-    text = re.sub(r"font: ([^;\"]*?)'DejaVu Sans', sans-serif", r"font: \1var(--sans)", text)
-    text = re.sub(r"xlink:href", "href", text)
+    return re.sub(r"<svg [^>]*", lambda _: head, text, count=1)
+
+
+def _tidied(tag: str, name: str, used: frozenset[str]) -> str:
+    """A tag without ids that nothing refers to, the others made this figure's own, and with hundredths of a point at most."""
+    tag = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", tag)
+    tag = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", tag)
+    return re.sub(r"(\d\.\d\d)\d+", r"\1", tag)
+
+
+def _themed(tag: str) -> str:
+    """A tag in the colours and the font of the page."""
+    tag = re.sub(r"font: ([^;\"]*?)'DejaVu Sans', sans-serif", r"font: \1var(--sans)", tag).replace("xlink:href", "href")
     for colour, value in COLOURS.items():
-        text = text.replace(value, f"var(--{colour})")
-    return text
+        tag = tag.replace(value, f"var(--{colour})")
+    return tag
 
 
 def png(function: Callable[[Figure], None], size: tuple[float, float]) -> bytes:

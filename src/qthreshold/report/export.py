@@ -10,11 +10,12 @@ from typing import Any
 import jinja2
 
 from qthreshold.errors import InputError
-from qthreshold.report.chip import device_map, map_alt
+from qthreshold.report.chip import device_map
 from qthreshold.report.page import NO_FIGURES, has_figures, page_values, render_page
 from qthreshold.report.points import Point
 from qthreshold.report.summary import make_summary
 from qthreshold.report.tables import pairs_csv, qubits_csv
+from qthreshold.report.words import printable
 from qthreshold.result import RunRecords
 
 __all__ = ["FORM_NAMES", "check_forms", "markdown", "plates_of", "report_files"]
@@ -24,7 +25,7 @@ FORM_NAMES = ("html", "md", "json", "csv", "svg", "png", "pdf")
 
 _NEEDS_FIGURES = ("svg", "png", "pdf")
 _NEEDS_TYPST = ("png", "pdf")
-_MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~&])")
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~&$])")
 
 
 def check_forms(forms: Sequence[str], accepted: Sequence[str] = FORM_NAMES) -> None:
@@ -114,8 +115,8 @@ def markdown(template: str, values: dict[str, Any]) -> str:
 def _plain_text(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    text = _MARKDOWN.sub(r"\\\1", " ".join(value.split()))
-    return re.sub(r"([@#])(?=\w)", "\\1\u200b", text)  # no mention of people, no reference to tickets
+    text = _MARKDOWN.sub(r"\\\1", " ".join(printable(value).split()))
+    return re.sub(r"([@#:])(?=[\w/])|(?<=www)\.", lambda m: f"{m[0]}\u200b", text)  # no mention of people or tickets, no link, no emoji
 
 
 def _svgs(run: RunRecords, plates: Sequence[Any]) -> Iterator[tuple[str, bytes]]:
@@ -138,8 +139,8 @@ def _pdf(run: RunRecords, s: dict[str, Any], plates: Sequence[Any]) -> bytes:
 
     pictures = {p.name: p.svg(inline=False) for p in plates} | {"map": device_map(run.device, run.fits, run.metrics, standalone=True)}
     listed = [{"name": p.name, "group": p.group, "title": p.title, "alt": p.alt, "caption": p.caption} for p in plates]
-    alt = map_alt(run.device, run.fits, run.metrics)
-    return typesetting.document(json.loads(json.dumps({**page_values(run, s), "plates": listed, "map_alt": alt}, default=_plain)), pictures)
+    values = page_values(run, s) | {"plates": listed}
+    return typesetting.document(printable(json.dumps(values, default=_plain, ensure_ascii=False)), pictures)
 
 
 def _plain(value: Any) -> Any:

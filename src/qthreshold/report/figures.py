@@ -15,6 +15,7 @@ from qthreshold.backends.noise import Truth
 from qthreshold.decays import DecayTable
 from qthreshold.fits import FittedErrors
 from qthreshold.frontier import Frontier
+from qthreshold.identity import Interval
 from qthreshold.metrics import DeviceMetrics
 from qthreshold.numerics.intervals import normal_half_width
 from qthreshold.report.drawing import COLOURS
@@ -22,7 +23,7 @@ from qthreshold.report.points import Point
 from qthreshold.report.words import joined, number
 from qthreshold.rulebook import Band, Instrument, short
 
-__all__ = ["arm_legend", "contexts", "decay", "distribution", "histogram", "residuals", "staircase", "truth"]
+__all__ = ["FLOOR", "arm_legend", "contexts", "decay", "distribution", "histogram", "residuals", "staircase", "truth"]
 
 Real = npt.NDArray[np.float64]
 
@@ -30,7 +31,8 @@ _INK, _MUTED, _LINE, _ACCENT, _SECOND, _ZONE, _SOFT = (COLOURS[c] for c in ("ink
 _CLOUD = 300  # draws of the device that are shown
 _DOTS = 400  # pairs that are shown one by one
 _MARKS = "os^Dv<>P"
-_FLOOR = 1e-6  # what an estimate that is not above zero is drawn at, where an axis is logarithmic
+FLOOR = 1e-6
+"""What an estimate that is not above it is drawn at, where an axis is logarithmic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class _Stairs:
 
 def staircase(
     axes: Axes, instruments: Sequence[Instrument], device: Point, *, metrics: DeviceMetrics | None = None, frontier: Frontier | None = None,
-    truth: float | None = None, others: Sequence[Point] = (),
+    truth: float | None = None, truth_label: str = "true mean", others: Sequence[Point] = (),
 ) -> None:  # fmt: skip
     """Limit of the C-NOT error against the number of qubits, and where devices lie.
 
@@ -54,6 +56,7 @@ def staircase(
         metrics: Its metrics, for the cloud of joint draws.
         frontier: Its best connected parts.
         truth: True mean C-NOT error, where the backend knows it.
+        truth_label: What that is.
         others: Further devices, or other runs.
     """
     stairs = _stairs(instruments)
@@ -61,7 +64,7 @@ def staircase(
     last = max((b.min_qubits for s in stairs for b in s.bands), default=100)
     right = 1.6 * max(last, *(p.qubits.high for p in points))
     left = min(10.0, *(0.7 * max(p.qubits.low, 1.0) for p in points))
-    known = [max(p.error.low, _FLOOR) for p in points if not math.isnan(p.error.best)]
+    known = [max(p.error.low, FLOOR) for p in points if not math.isnan(p.error.best)]
     top = 2.5 * max([1e-2, *(p.error.high for p in points if not math.isnan(p.error.best))])
     bottom = 0.4 * min([1e-4, *known])
     axes.set_xscale("log")
@@ -77,14 +80,15 @@ def staircase(
     for k, p in enumerate(points):
         _place(axes, p, k, bottom)
     if truth is not None:
-        axes.plot(device.qubits.best, truth, marker="D", ms=6, mfc="none", mec=_INK, ls="none", zorder=7, label=f"true mean {number(truth)}")
+        axes.plot(device.qubits.best, truth, marker="D", ms=6, mfc="none", mec=_INK, ls="none", zorder=7, label=f"{truth_label} {number(truth)}")
     axes.set_xlabel("qubits")
     axes.set_ylabel("C-NOT error")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
     _log_errors(axes.yaxis)
-    axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.13), ncols=2, handlelength=1.4, borderaxespad=0.0, columnspacing=1.5)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.13), ncols=2, handlelength=1.4, borderaxespad=0.0, columnspacing=1.5)
 
 
 def _stairs(instruments: Sequence[Instrument]) -> list[_Stairs]:
@@ -129,42 +133,54 @@ def _cloud(axes: Axes, metrics: DeviceMetrics) -> None:
         return
     sideways = 1 + 0.012 * np.sin(2.399963 * np.arange(seen.size))  # the golden angle: even, and the same every time
     axes.plot(
-        metrics.draw_qubits[seen] * sideways, np.maximum(metrics.draw_mean[seen], _FLOOR), ls="none", marker="o", ms=2.2, mfc=_SOFT, mec="none",
+        metrics.draw_qubits[seen] * sideways, np.maximum(metrics.draw_mean[seen], FLOOR), ls="none", marker="o", ms=2.2, mfc=_SOFT, mec="none",
         zorder=4, label="joint draws of count and mean",
     )  # fmt: skip
 
 
 def _parts(axes: Axes, frontier: Frontier) -> None:
     """Best connected parts of every size and the proven bound."""
-    axes.fill_between(frontier.sizes, np.maximum(frontier.cross[:, 1], _FLOOR), frontier.cross[:, 2], color=_ACCENT, alpha=0.18, lw=0, zorder=3.5)
-    axes.plot(frontier.sizes, np.maximum(frontier.cross[:, 0], _FLOOR), color=_ACCENT, lw=1.3, zorder=3.6, label="best connected part of each size")
+    axes.fill_between(frontier.sizes, np.maximum(frontier.cross[:, 1], FLOOR), frontier.cross[:, 2], color=_ACCENT, alpha=0.18, lw=0, zorder=3.5)
+    axes.plot(frontier.sizes, np.maximum(frontier.cross[:, 0], FLOOR), color=_ACCENT, lw=1.3, zorder=3.6, label="best connected part of each size")
     axes.plot(
-        frontier.sizes, np.maximum(frontier.bound, _FLOOR), color=_MUTED, lw=1.1, ls=(0, (1, 1.2)), zorder=3.6,
+        frontier.sizes, np.maximum(frontier.bound, FLOOR), color=_MUTED, lw=1.1, ls=(0, (1, 1.2)), zorder=3.6,
         label="proven: no part lies below, by the estimates",
     )  # fmt: skip
 
 
 def _place(axes: Axes, point: Point, k: int, bottom: float) -> None:
-    """One device with its intervals in both directions; on the lower edge, marked so, where no error is known."""
+    """One device with its intervals in both directions; on the lower edge, marked so, where no error is known, and on the left one without qubits."""
     colour = _INK if k == 0 else _MUTED
-    x, y = point.qubits, point.error
+    left = axes.get_xlim()[0]
+    x, y = _clipped(point.qubits, 1.05 * left), point.error
     if math.isnan(y.best):
         axes.plot(x.best, 1.15 * bottom, marker="|", ms=14, color=colour, ls="none", zorder=8)
         axes.annotate(
-            f"{point.label}: no error known", (x.best, 1.15 * bottom), (6, 6), textcoords="offset points", color=colour, fontsize=8.5, zorder=9
+            f"{point.label}: {'no qubit counted' if point.qubits.best < 1 else 'no error known'}",
+            (x.best, 1.15 * bottom),
+            (6, 6),
+            textcoords="offset points",
+            color=colour,
+            fontsize=8.5,
+            zorder=9,
         )
         return
-    best, low, high = (max(v, _FLOOR) for v in (y.best, y.low, y.high))
+    best, low, high = (max(v, FLOOR) for v in (y.best, y.low, y.high))
     axes.errorbar(
         x.best, best, xerr=[[x.best - x.low], [x.high - x.best]], yerr=[[best - low], [high - best]], fmt=_MARKS[k % len(_MARKS)],
         ms=6.5 if k == 0 else 5, color=colour, mfc=colour if k == 0 else "none", capsize=3, elinewidth=1.4, zorder=8,
     )  # fmt: skip
-    left, right = np.log(axes.get_xlim())
-    late = (np.log(max(x.best, 1.0)) - left) / (right - left) > 0.8  # its name would not fit to the right
+    first, last = np.log(axes.get_xlim())
+    late = (np.log(x.best) - first) / (last - first) > 0.8  # its name would not fit to the right
     axes.annotate(
         point.label, (x.best, best), (-8 if late else 8, 6), textcoords="offset points", ha="right" if late else "left", color=colour,
         weight="bold" if k == 0 else "normal", fontsize=9, zorder=9,
     )  # fmt: skip
+
+
+def _clipped(count: Interval, least: float) -> Interval:
+    """A count on a logarithmic axis, where 0 has no place."""
+    return Interval(low=max(count.low, least), best=max(count.best, least), high=max(count.high, least), level=count.level)
 
 
 def decay(axes: Axes, decays: DecayTable, fits: FittedErrors, row: int, *, sequences: bool = True) -> None:
@@ -249,7 +265,7 @@ def histogram(axes: Axes, errors: Real, mean: float, limits: Sequence[tuple[str,
         mean: Mean over the counted pairs.
         limits: Names and values.
     """
-    seen = np.maximum(errors[np.isfinite(errors)], _FLOOR)
+    seen = np.maximum(errors[np.isfinite(errors)], FLOOR)
     marks = [v for _, v in limits]
     if seen.size:
         low, high = min([seen.min(), *marks]) * 0.8, max([seen.max(), *marks]) * 1.25
@@ -261,8 +277,8 @@ def histogram(axes: Axes, errors: Real, mean: float, limits: Sequence[tuple[str,
         axes.axvline(value, color=_SECOND, lw=1.5)
         axes.text(value, 0.98 - 0.09 * k, f" {name} ", color=_SECOND, transform=trans, va="top", ha="left", fontsize=8)
     if not math.isnan(mean):
-        axes.axvline(max(mean, _FLOOR), color=_INK, lw=1.3, ls="--")
-        axes.text(max(mean, _FLOOR), 0.78, f" mean {number(mean)}", color=_INK, transform=trans, va="top", fontsize=8)
+        axes.axvline(max(mean, FLOOR), color=_INK, lw=1.3, ls="--")
+        axes.text(max(mean, FLOOR), 0.78, f" mean {number(mean)}", color=_INK, transform=trans, va="top", fontsize=8)
     axes.set_xlabel("C-NOT error")
     axes.set_ylabel("pairs")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -307,7 +323,7 @@ def distribution(axes: Axes, errors: Sequence[tuple[str, Real]]) -> None:
         errors: Labels, and errors ``(M,)``; NaN where there is none.
     """
     for k, (label, values) in enumerate(errors):
-        seen = np.sort(np.maximum(values[np.isfinite(values)], _FLOOR))
+        seen = np.sort(np.maximum(values[np.isfinite(values)], FLOOR))
         if seen.size:
             colour, style = ((_ACCENT, "-"), (_SECOND, "-"), (_INK, "-"), (_ACCENT, "--"), (_SECOND, "--"), (_INK, "--"), (_MUTED, ":"))[k % 7]
             axes.step(seen, np.arange(1, seen.size + 1) / seen.size, where="post", color=colour, ls=style, label=label)
@@ -332,7 +348,7 @@ def _against(axes: Axes, x: Real, y: Real) -> None:
     if not x.size:
         axes.text(0.5, 0.5, "no pair to show", transform=axes.transAxes, ha="center", color=_MUTED)
         return
-    x, y = np.maximum(x, _FLOOR), np.maximum(y, _FLOOR)
+    x, y = np.maximum(x, FLOOR), np.maximum(y, FLOOR)
     hit = (y[:, 1] <= x) & (x <= y[:, 2])
     for which, colour, mark in ((hit, _ACCENT, "o"), (~hit, _SECOND, "s")):
         if which.any():
@@ -353,7 +369,7 @@ def _log_errors(axis: Any) -> None:
     subs = (1.0,) if decades > 3.5 else (1.0, 3.0) if decades > 1.6 else (1.0, 2.0, 5.0) if decades > 0.8 else (1, 1.5, 2, 3, 4, 5, 6, 8)
     axis.set_major_locator(LogLocator(subs=subs))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda v, _: short(float(f"{v:.2g}"))))
+    axis.set_major_formatter(FuncFormatter(lambda v, _: short(float(f"{v:.3g}"))))
     axis.set_minor_formatter(NullFormatter())
 
 

@@ -20,7 +20,7 @@ from qthreshold.plan import Plan
 from qthreshold.report import content
 from qthreshold.report.chip import device_map, map_alt
 from qthreshold.report.tables import pairs_csv, qubits_csv
-from qthreshold.report.words import OUTCOMES, answer, disagreements, footnotes, reasons
+from qthreshold.report.words import OUTCOMES, answer, disagreements, footnotes, printable, reasons, shown_name
 from qthreshold.result import RunRecords
 from qthreshold.verdict import NOTICE
 
@@ -51,13 +51,14 @@ def page_values(run: RunRecords, s: dict[str, Any]) -> dict[str, Any]:
     columns, rows = content.matrix_rows(s)
     fitted = any(e["cnot_error"]["best"] is not None for e in s["edges"])
     return {
-        "title": f"{s['device']['name']}: export-control thresholds", "device": s["device"]["name"], "run_id": s["run_id"],
-        "day": s["created_at"][:10], "as_of": s["verdicts"][0]["as_of"] if s["verdicts"] else "-",
+        "title": f"{shown_name(s['device']['name'])}: export-control thresholds", "device": shown_name(s["device"]["name"]),
+        "run_id": s["run_id"], "day": s["created_at"][:10], "as_of": s["verdicts"][0]["as_of"] if s["verdicts"] else "-",
         "answer": answer(s), "limit": content.limit_sentence(s),
         "disagreements": disagreements(s["disagreements"], s["cnot_error"]["interpretation"]) if s["disagreements"] else [],
         "key_figures": content.key_figures(s), "distances": content.distances(s), "verdicts": content.verdict_rows(s, run.instruments),
         "reasons": reasons(s["verdicts"]), "silent": content.silent(s), "matrix_columns": columns, "matrix_rows": rows, "words": OUTCOMES,
-        "best_parts": content.best_parts(s), "frontier_reason": s["frontier"]["reason"], "map_alt": map_alt(run.device, run.fits, run.metrics),
+        "best_parts": content.best_parts(s, run.instruments), "frontier_reason": s["frontier"]["reason"],
+        "map_alt": map_alt(run.device, run.fits, run.metrics),
         "pair_columns": _kept(_PAIR_COLUMNS, empty), "pair_rows": [_kept(r, empty) for r in content.pair_rows(s)],
         "worst_pairs": [_kept(r, empty) for r in content.worst_pair_rows(s)],
         "qubit_columns": _QUBIT_COLUMNS, "qubit_rows": content.qubit_rows(s), "level": f"{100 * run.fits.level:g} %",
@@ -100,7 +101,8 @@ def render_pending(device: Device, plan: Plan, header: Mapping[str, Any], state:
         state: How far the run has come, in a sentence.
     """
     return render_template(
-        "pending.html", title=f"{device.name}: not measured yet", device=device.name, run_id=header["run_id"], day=header["created_at"][:10],
+        "pending.html", title=f"{shown_name(device.name)}: not measured yet", device=shown_name(device.name),
+        run_id=header["run_id"], day=header["created_at"][:10],
         state=state, plan=content.planned(plan, device), notice=NOTICE,
     )  # fmt: skip
 
@@ -122,7 +124,12 @@ def render_template(name: str, **values: Any) -> str:
 def _environment() -> jinja2.Environment:
     """Templates escape what they are given, and refuse names that they are not given."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("qthreshold.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("qthreshold.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.filters["unbroken"] = _unbroken
     return environment
@@ -130,7 +137,7 @@ def _environment() -> jinja2.Environment:
 
 def _unbroken(text: str) -> Markup:
     """A sentence whose numbers are not broken at their minus signs."""
-    return Markup(re.sub(r"\d[\d.]*e-\d+", r'<span class="n">\g<0></span>', str(escape(text))))
+    return Markup(re.sub(r"\d[\d.]*e-\d+", r'<span class="n">\g<0></span>', str(escape(printable(text)))))
 
 
 def _empty_columns(s: dict[str, Any]) -> set[int]:

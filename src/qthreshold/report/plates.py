@@ -9,17 +9,20 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from qthreshold.errors import InputError
-from qthreshold.numerics.decay import REASONS
 from qthreshold.report import drawing, figures
+from qthreshold.report.content import leading
 from qthreshold.report.points import Point, metrics_point
-from qthreshold.report.words import number, pair_name, plain, some, span
+from qthreshold.report.words import many, number, pair_name, plain, shown_name, some, span
 from qthreshold.result import RunRecords
-from qthreshold.rulebook import short
+from qthreshold.rulebook import Instrument, short
 
 __all__ = ["ALL_PAIRS", "Plate", "comparison_plates", "pair_rows", "run_plates"]
 
 ALL_PAIRS = "all"
 _SEQUENCES = 12  # decays up to which every sequence is drawn, beyond only the means
+_COMPARED = 6  # comparisons of isolated with simultaneous runs on a page
+_LABEL = 24  # letters of a name inside a figure
+_FEW = 10  # pairs below which nothing is said of how many intervals should hold the truth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +70,15 @@ def run_plates(run: RunRecords, summary: dict[str, Any], *, pairs: str = "", oth
     Raises:
         InputError: A pair was not measured.
     """
-    out = [_staircase(run, summary, [*(metrics_point(label, r.metrics) for label, r in others), *points])]
+    stated = [Point(_label(p.label), p.qubits, p.error) for p in points]
+    out = [_staircase(run, summary, [*(_point(label, r) for label, r in others), *stated])]
     rows = pair_rows(run, pairs)
     out += [_decay(run, summary, title, row, sequences=len(rows) <= _SEQUENCES) for title, row in rows]
     if np.isfinite(run.fits.cnot[:, 0]).any():
         out.append(_histogram(run, summary))
         if run.truth is not None:
             out.append(_truth(run))
-    out += [plate for label, other in others if (plate := _contexts(run, label, other)) is not None]
-    return out
+    return out + _compared([(run.device.name, run), *others], with_first=True)
 
 
 def comparison_plates(runs: Sequence[tuple[str, RunRecords]]) -> list[Plate]:
@@ -84,39 +87,54 @@ def comparison_plates(runs: Sequence[tuple[str, RunRecords]]) -> list[Plate]:
     Args:
         runs: Labels and records.
     """
-    points = [metrics_point(label, r.metrics) for label, r in runs]
-    rules = list({i.id: i for _, r in runs for i in r.instruments}.values())
-    known = [p for p in points if not np.isnan(p.error.best)]
-    best = min(known, key=lambda p: p.error.best, default=None)
+    points = [_point(label, r) for label, r in runs]
+    rules = list({i.id: i for _, r in runs for i in _deciding(r)}.values())
+    best = min((p for p in points if not np.isnan(p.error.best)), key=lambda p: p.error.best, default=None)
     alt = f"{len(points)} runs" + (
         f"; the lowest mean C-NOT error is {number(best.error.best)}, of {best.label}." if best else "; none has an error."
     )
-
-    def stairs(figure: Figure) -> None:
-        figures.staircase(figure.subplots(), rules, points[0], others=points[1:])
-
-    def spread(figure: Figure) -> None:
-        figures.distribution(figure.subplots(), [(label, r.fits.cnot[:, 0]) for label, r in runs])
-
-    worst = [f"{label}: {number(float(np.nanmedian(r.fits.cnot[:, 0])))}" for label, r in runs if np.isfinite(r.fits.cnot[:, 0]).any()]
-    out = [
-        Plate(name="staircase", group="bands", title="Where the devices stand", alt=alt, size=(7.4, 4.6), draw=stairs,
-              caption="On the staircase or below it an entry is met. Bars are intervals of count and mean error."),
-        Plate(name="distribution", group="distributions", title="C-NOT errors of all pairs", size=(7.4, 3.8), draw=spread,
-              alt=f"Median error of a pair: {some(worst, 6) or 'none known'}.", caption="A line further left is a better device."),
+    medians = [f"{label}: {number(float(np.nanmedian(r.fits.cnot[:, 0])))}" for label, r in runs if np.isfinite(r.fits.cnot[:, 0]).any()]
+    return [
+        Plate(
+            name="staircase", group="bands", title="Where the devices stand", alt=alt, size=(7.4, 4.6),
+            caption=f"{_on_the_stairs(rules)} Bars are intervals of count and mean error.",
+            draw=lambda figure: figures.staircase(figure.subplots(), rules, points[0], others=points[1:]),
+        ),
+        Plate(
+            name="distribution", group="distributions", title="C-NOT errors of all pairs", size=(7.4, 3.8),
+            caption="A line further left is a better device.", alt=f"Median error of a pair: {some(medians, 6) or 'none known'}.",
+            draw=lambda figure: figures.distribution(figure.subplots(), [(_label(label), r.fits.cnot[:, 0]) for label, r in runs]),
+        ),
+        *_compared(runs, with_first=False),
     ]  # fmt: skip
-    for k, (label, r) in enumerate(runs):
-        for other_label, other in runs[k + 1 :]:
-            plate = _contexts(r, other_label, other, label)
-            if plate is not None and len(out) < _SEQUENCES:
-                out.append(plate)
-    return out
+
+
+def _label(name: str) -> str:
+    """A name short enough for a figure."""
+    name = shown_name(name)
+    return name if len(name) <= _LABEL else f"{name[: _LABEL - 1]}..."
+
+
+def _point(label: str, run: RunRecords) -> Point:
+    kind = {"upper": " (upper estimate)"}.get(run.fits.estimate, "")
+    return metrics_point(f"{_label(label)}{kind}", run.metrics)
+
+
+def _deciding(run: RunRecords) -> list[Instrument]:
+    """The instruments that give a verdict."""
+    given = {v.instrument for v in run.verdicts.verdicts if v.position is not None}
+    return [i for i in run.instruments if i.id in given]
+
+
+def _on_the_stairs(rules: Sequence[Instrument]) -> str:
+    return "On the staircase or below it an entry is met." if rules else "No instrument gives a verdict, so no limit is drawn."
 
 
 def _staircase(run: RunRecords, summary: dict[str, Any], others: Sequence[Point]) -> Plate:
-    device = metrics_point(run.device.name, run.metrics)
-    first = next((v["reason"] for v in summary["verdicts"] if v["distance"] is not None), "no instrument gives a verdict")
-    caption = "On the staircase or below it an entry is met."
+    device, rules = _point(run.device.name, run), _deciding(run)
+    first = leading(summary)
+    reason = "no instrument gives a verdict" if first is None else first["reason"]
+    caption = _on_the_stairs(rules)
     if run.frontier.reason:
         caption += f" Best connected parts are not shown: {run.frontier.reason}."
     else:
@@ -124,17 +142,13 @@ def _staircase(run: RunRecords, summary: dict[str, Any], others: Sequence[Point]
 
     def draw(figure: Figure) -> None:
         figures.staircase(
-            figure.subplots(),
-            run.instruments,
-            device,
-            metrics=run.metrics,
-            frontier=run.frontier,
-            truth=summary["cnot_error"]["true_mean"],
-            others=others,
-        )
+            figure.subplots(), rules, device, metrics=run.metrics, frontier=run.frontier, truth=summary["cnot_error"]["true_mean"],
+            truth_label=f"true mean{_alone(run)}", others=others,
+        )  # fmt: skip
 
     return Plate(
-        name="staircase", group="bands", title="Limit of the C-NOT error against the number of qubits", alt=f"{device.label}: {first}.",
+        name="staircase", group="bands", title="Limit of the C-NOT error against the number of qubits",
+        alt=f"{shown_name(run.device.name)}: {reason}.",
         caption=caption, size=(7.4, 4.7), draw=draw,
     )  # fmt: skip
 
@@ -169,8 +183,9 @@ def pair_rows(run: RunRecords, pairs: str) -> list[tuple[str, int]]:
 def _decay(run: RunRecords, summary: dict[str, Any], title: str, row: int, *, sequences: bool) -> Plate:
     edge = int(run.fits.edges[row])
     found, status = summary["edges"][edge], run.fits.edge_status[row]
-    reason = run.fits.edge_reason[row] or REASONS.get(status, "")
-    fit = "the fit is good" if status == "ok" else f"{plain(status)}: {reason}" if reason else plain(status)
+    reason = run.fits.edge_reason[row]
+    fit = "no fault found in the fit" if status == "ok" else f"{plain(status)}: {reason}" if reason else plain(status)
+    fit += "; no band, since the end of the decay was fitted too" if status == "asymptote_shifted" else ""
     per_dof = f"; chi-square per degree of freedom {found['chi2_per_dof']:.2g}" if found["chi2_per_dof"] is not None else ""
     error = f"C-NOT error {span(found['cnot_error'])}" if found["cnot_error"]["best"] is not None else "no C-NOT error"
 
@@ -186,20 +201,25 @@ def _decay(run: RunRecords, summary: dict[str, Any], title: str, row: int, *, se
 
 
 def _histogram(run: RunRecords, summary: dict[str, Any]) -> Plate:
-    n = summary["connected_working_qubits"]["best"] or 0
-    bands = {b.min_qubits: b for i in run.instruments[::-1] for b in i.bands if b.max_error is not None}
+    first, n = leading(summary), int(summary["connected_working_qubits"]["best"] or 0)
+    bands = next((i.bands for i in run.instruments if first is not None and i.id == first["instrument"]), ())
     limits = [
-        (f"{short(b.max_error or 0.0)}, {'limit at this size' if b.holds(int(n)) else f'from {first} qubits'}", b.max_error or 0.0)
-        for first, b in sorted(bands.items()) if b.holds(int(n)) or first > n
+        (f"{short(b.max_error)}, {'limit at this size' if b.holds(n) else f'from {b.min_qubits} qubits'}", b.max_error)
+        for b in bands if b.max_error is not None and (b.holds(n) or b.min_qubits > n)
     ][:2]  # fmt: skip
     errors, mean = run.fits.cnot[:, 0], run.metrics.mean.best
     seen = errors[np.isfinite(errors)]
+    middle = float(np.median(seen))
     at = limits[0][1] if limits and limits[0][0].endswith("this size") else None
     under = int((seen <= at).sum()) if at is not None else 0
-    below = f"; {f'{under:,}' if under else 'none'} of them at or below the limit {short(at)} at this size" if at is not None else ""
+    whose = f" ({first['jurisdiction']})" if first is not None else ""
+    some_of_them = f"{under:,}" if under else "none"
+    below = f"; {some_of_them} of them at or below the limit {short(at)} at this size{whose}" if at is not None else ""
+    floor = int((seen <= figures.FLOOR).sum())
+    caption = f"{many(floor, 'estimate')} of {short(figures.FLOOR)} or less stand at the left end." if floor else ""
     return Plate(
-        name="histogram", group="distributions", title="C-NOT errors of all pairs", size=(4.7, 3.6), caption="",
-        alt=f"{seen.size:,} pairs from {number(float(seen.min()))} to {number(float(seen.max()))}, median {number(float(np.median(seen)))}{below}.",
+        name="histogram", group="distributions", title="C-NOT errors of all pairs", size=(4.7, 3.6), caption=caption,
+        alt=f"{many(seen.size, 'pair')} from {number(float(seen.min()))} to {number(float(seen.max()))}, median {number(middle)}{below}.",
         draw=lambda figure: figures.histogram(figure.subplots(), errors, mean, limits),
     )  # fmt: skip
 
@@ -208,25 +228,48 @@ def _truth(run: RunRecords) -> Plate:
     assert run.truth is not None  # asked before
     rows = np.flatnonzero(np.isfinite(run.fits.cnot[:, 0]))
     true, (_, low, high) = run.truth.cnot_error[run.fits.edges[rows]], run.fits.cnot[rows].T
-    held, n, level = int(((low <= true) & (true <= high)).sum()), rows.size, run.fits.level
-    spread = np.sqrt(n * level * (1 - level))
-    alt = (
-        f"{held:,} of {n:,} intervals hold the true error; {100 * level:g} % intervals should hold {n * level:,.0f}, give or take {2 * spread:,.0f}."
-    )
-    kind = " Estimates are upper estimates: they should lie above." if run.fits.estimate == "upper" else ""
+    n, level = rows.size, run.fits.level
+    if run.fits.estimate == "upper":
+        alt = f"{int((run.fits.cnot[rows, 0] >= true).sum()):,} of {many(n, 'upper estimate')} lie at or above the true error, as they should."
+    else:
+        held = int(((low <= true) & (true <= high)).sum())
+        spread = 2 * np.sqrt(n * level * (1 - level))
+        alt = f"{held:,} of {many(n, 'interval')} {'holds' if n == 1 else 'hold'} the true error"
+        alt += f"; {100 * level:g} % intervals should hold {n * level:,.0f}, give or take {spread:,.0f}." if n >= _FEW and not _alone(run) else "."
+    caption = "The truth is computed from the simulator's noise channel"
+    caption += "; it is that of each pair alone, without what pairs do to each other when run at once." if _alone(run) else "."
     return Plate(
         name="truth", group="distributions", title="Estimated against true", alt=alt, size=(4.7, 3.6),
-        caption=f"The truth is computed from the simulator's noise channel.{kind}",
+        caption=caption,
         draw=lambda figure: figures.truth(figure.subplots(), run.truth, run.fits),  # type: ignore[arg-type]
     )  # fmt: skip
 
 
-def _contexts(run: RunRecords, label: str, other: RunRecords, own: str = "") -> Plate | None:
-    """Isolated against simultaneous, where two runs of one device have measured the same pairs in these two ways."""
-    both = {run.plan.context: run, other.plan.context: other}
-    if set(both) != {"isolated", "simultaneous"} or not np.array_equal(run.device.edges, other.device.edges):
-        return None
-    common, i, s = np.intersect1d(both["isolated"].fits.edges, both["simultaneous"].fits.edges, return_indices=True)
+def _alone(run: RunRecords) -> str:
+    """What is to be said behind a true error where pairs were run at once."""
+    return ", each pair alone" if run.plan.context == "simultaneous" else ""
+
+
+def _compared(runs: Sequence[tuple[str, RunRecords]], *, with_first: bool) -> list[Plate]:
+    """Isolated against simultaneous, for runs of one device that measured the same pairs in these two ways.
+
+    Args:
+        runs: Labels and records.
+        with_first: Only the first with each of the others, not all with each other.
+    """
+    couples = [(a, b) for k, a in enumerate(runs[: 1 if with_first else None]) for b in runs[k + 1 :] if _comparable(a[1], b[1])]
+    return [plate for number, (a, b) in enumerate(couples, start=1) if (plate := _contexts(a, b, number)) is not None][:_COMPARED]
+
+
+def _comparable(one: RunRecords, other: RunRecords) -> bool:
+    alike = one.device.name == other.device.name and one.plan.block == other.plan.block and one.fits.estimate == other.fits.estimate
+    contexts = {one.plan.context, other.plan.context} == {"isolated", "simultaneous"}
+    return alike and contexts and np.array_equal(one.device.edges, other.device.edges)
+
+
+def _contexts(one: tuple[str, RunRecords], other: tuple[str, RunRecords], order: int) -> Plate | None:
+    both = {r.plan.context: r for _, r in (one, other)}
+    _, i, s = np.intersect1d(both["isolated"].fits.edges, both["simultaneous"].fits.edges, return_indices=True)
     isolated, simultaneous = both["isolated"].fits.cnot[i], both["simultaneous"].fits.cnot[s]
     seen = np.isfinite(isolated[:, 0]) & np.isfinite(simultaneous[:, 0])
     if not seen.any():
@@ -234,8 +277,8 @@ def _contexts(run: RunRecords, label: str, other: RunRecords, own: str = "") -> 
     ratio = float(simultaneous[seen, 0].mean() / isolated[seen, 0].mean())
     higher = int((simultaneous[seen, 1] > isolated[seen, 2]).sum())
     return Plate(
-        name=f"contexts-{len(common)}", group="distributions", title=f"Isolated against simultaneous ({f'{own} and ' if own else 'with '}{label})",
-        alt=f"Run at once, pairs have {ratio:.3g} times the mean error; {higher:,} of {int(seen.sum()):,} are higher beyond both intervals.",
+        name=f"contexts-{order}", group="distributions", title=f"Isolated against simultaneous ({shown_name(one[0])} and {shown_name(other[0])})",
+        alt=f"Run at once, pairs have {ratio:.3g} times the mean error; {higher:,} of {many(int(seen.sum()), 'pair')} higher beyond both intervals.",
         caption="Squares: the interval of the one misses the estimate of the other.", size=(4.7, 3.6),
         draw=partial(_draw_contexts, isolated, simultaneous),
     )  # fmt: skip

@@ -41,7 +41,7 @@ def stated_point(text: str) -> Point:
     """
     found = _STATED.fullmatch(text)
     try:
-        if found is None:
+        if found is None or not found["label"].strip():
             raise ValueError
         qubits, error = int(found["qubits"]), float(found["error"])
         if qubits < 1 or not 0 < error < 1:

@@ -11,7 +11,19 @@ from qthreshold.report.export import check_forms, markdown
 from qthreshold.report.page import NO_FIGURES, drawn, has_figures, render_template
 from qthreshold.report.summary import make_summary
 from qthreshold.report.tables import to_csv
-from qthreshold.report.words import OUTCOMES, integer, joined, number, plain, span, stated
+from qthreshold.report.words import (
+    OUTCOMES,
+    answer,
+    disagreements,
+    integer,
+    is_upper,
+    joined,
+    number,
+    plain,
+    shown_name,
+    span,
+    stated,
+)
 from qthreshold.result import RunRecords
 from qthreshold.verdict import NOTICE
 
@@ -23,15 +35,19 @@ RUNS_FORMS = ("html", "md", "json", "csv", "svg", "png")
 
 def run_labels(runs: Sequence[RunRecords]) -> list[str]:
     """A name for each run: the device; its day, time or id too, as far as it takes to tell them apart."""
-    day = [r.header["created_at"] for r in runs]
+    names, days = [shown_name(r.device.name) for r in runs], [r.header["created_at"] for r in runs]
     choices = [
-        [r.device.name for r in runs],
-        [f"{r.device.name}, {d[:10]}" for r, d in zip(runs, day, strict=True)],
-        [f"{r.device.name}, {d[:16].replace('T', ' ')}" for r, d in zip(runs, day, strict=True)],
-        [f"{r.device.name}, {r.header['run_id'][:8]}" for r in runs],
+        names,
+        [f"{n}, {d[:10]}" for n, d in zip(names, days, strict=True)],
+        [f"{n}, {d[:16].replace('T', ' ')}" for n, d in zip(names, days, strict=True)],
+        [f"{n}, {r.header['run_id'][:8]}" for n, r in zip(names, runs, strict=True)],
+        [f"{n} ({k})" for k, n in enumerate(names, start=1)],
     ]
-    found = next((c for c in choices if max(Counter(c).values(), default=1) == 1), None)
-    return found if found is not None else [f"{c} ({k})" for k, c in enumerate(choices[0], start=1)]
+    out = names
+    for c in choices:  # a name that stands alone stays as it is
+        taken = Counter(out)
+        out = [o if taken[o] == 1 else new for o, new in zip(out, c, strict=True)]
+    return out
 
 
 def runs_dict(runs: Sequence[RunRecords]) -> dict[str, Any]:
@@ -41,7 +57,8 @@ def runs_dict(runs: Sequence[RunRecords]) -> dict[str, Any]:
     out = []
     for label, run in zip(run_labels(runs), runs, strict=True):
         s = make_summary(run)
-        out.append({"label": label, **{k: s[k] for k in kept}, "backend": without_paths(s["backend"])})
+        device = s["device"] | {"source": without_paths(s["device"]["source"])}
+        out.append({"label": label, **{k: s[k] for k in kept}, "backend": without_paths(s["backend"]), "device": device})
     return {"schema": "qthreshold/runs/1", "runs": out}
 
 
@@ -71,7 +88,7 @@ def runs_files(runs: Sequence[RunRecords], forms: Sequence[str]) -> Iterator[tup
         elif form == "json":
             yield "runs.json", (json.dumps(runs_dict(runs), indent=1, allow_nan=False) + "\n").encode()
         elif form == "csv":
-            yield "runs.csv", to_csv(["", *labels], [[name, *cells] for name, cells in [*values["rows"], *values["verdict_rows"]]]).encode()
+            yield "runs.csv", _csv(runs, labels).encode()
         else:
             for p in plates:
                 yield f"figures/{p.name}.{form}", p.svg(inline=False).encode() if form == "svg" else p.png()
@@ -87,7 +104,9 @@ def _values(runs: Sequence[RunRecords], labels: list[str]) -> dict[str, Any]:
         row("Device", lambda s: s["device"]["name"]), row("Run", lambda s: s["run_id"]), row("Started", lambda s: s["created_at"]),
         row("Backend", lambda s: without_paths(s["backend"])), row("Recipe", lambda s: s["recipe"]),
         row("Law as of", lambda s: s["verdicts"][0]["as_of"] if s["verdicts"] else "-"),
-        row("Connected working qubits", lambda s: _count(s)),
+        row("Connected working qubits", _count),
+        row("C-NOT errors are", lambda s: "upper estimates" if is_upper(s) else "estimates"),
+        row("Level of intervals", lambda s: f"{100 * s['cnot_error']['mean']['level']:g} %"),
         row("C-NOT error, mean", lambda s: span(s["cnot_error"]["mean"])), row("C-NOT error, median", lambda s: span(s["cnot_error"]["median"])),
         row("Best pair (picked)", lambda s: span(s["cnot_error"]["best"])), row("Worst pair (picked)", lambda s: span(s["cnot_error"]["worst"])),
         row("True mean (simulator)", lambda s: number(s["cnot_error"]["true_mean"])),
@@ -101,13 +120,34 @@ def _values(runs: Sequence[RunRecords], labels: list[str]) -> dict[str, Any]:
     verdicts = [(f"{law[r]} ({r})", [_outcome(found.get(r)) for found in by_rule]) for r in decided]
     return {
         "title": f"{len(runs)} runs side by side: export-control thresholds", "labels": labels, "rows": rows, "verdict_rows": verdicts,
-        "answers": [
-            f"{label}: {_count(s)} connected working qubits, mean C-NOT error {span(s['cnot_error']['mean'])}. "
-            + limit_sentence(s)
-            for label, s in zip(labels, summaries, strict=True)
+        "answers": [_answer(label, s) for label, s in zip(labels, summaries, strict=True)],
+        "disagreements": [
+            f"{label}: {line}" for label, s in zip(labels, summaries, strict=True) if s["disagreements"]
+            for line in disagreements(s["disagreements"], s["cnot_error"]["interpretation"])
         ],
         "differences": _differences(summaries), "notice": NOTICE,
     }  # fmt: skip
+
+
+def _answer(label: str, s: dict[str, Any]) -> str:
+    """The answer of a run under its label."""
+    return f"{label}: {answer(s).removeprefix(shown_name(s['device']['name']) + ': ')} {limit_sentence(s)}".strip()
+
+
+def _csv(runs: Sequence[RunRecords], labels: Sequence[str]) -> str:
+    """One line a run; intervals in three columns, verdicts in one each."""
+    rows, rules = [], dict.fromkeys(v.instrument for r in runs for v in r.verdicts.verdicts)
+    head = ["label", "run_id", "created_at", "device", "connected_working_qubits", "qubits_low", "qubits_high", "estimate", "level"]
+    for name in ("mean", "median", "best", "worst"):
+        head += [name, f"{name}_low", f"{name}_high"]
+    for label, run in zip(labels, runs, strict=True):
+        s = make_summary(run)
+        count, error = s["connected_working_qubits"], s["cnot_error"]
+        row = [label, s["run_id"], s["created_at"], s["device"]["name"], *(count[e] for e in ("best", "low", "high")), error["estimate"]]
+        row += [error["mean"]["level"], *(error[name][e] for name in ("mean", "median", "best", "worst") for e in ("best", "low", "high"))]
+        found = {v["instrument"]: v["outcome"] for v in s["verdicts"]}
+        rows.append([*row, error["true_mean"], *(found.get(rule) for rule in rules)])
+    return to_csv([*head, "true_mean", *rules], rows)
 
 
 def _count(s: dict[str, Any]) -> str:
@@ -128,6 +168,9 @@ def _differences(summaries: Sequence[dict[str, Any]]) -> list[str]:
         found = dict.fromkeys(s["cnot_error"]["interpretation"].get(c.name, "not judged") for s in summaries)
         if len(found) > 1:
             out.append(f"{c.name}: {joined([plain(v) for v in found])}.")
+    levels = dict.fromkeys(f"{100 * s['cnot_error']['mean']['level']:g} %" for s in summaries)
+    if len(levels) > 1:
+        out.append(f"level of the intervals: {joined(list(levels))}.")
     if len({json.dumps(s["criteria"]) for s in summaries}) > 1:
         out.append("criteria for a working qubit: not the same.")
     days = dict.fromkeys(s["verdicts"][0]["as_of"] for s in summaries if s["verdicts"])

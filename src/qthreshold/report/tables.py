@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from qthreshold.report.words import printable
+
 __all__ = ["pairs_csv", "qubits_csv", "to_csv"]
 
 _FORMULA = ("=", "+", "-", "@", "|", "%", "＝", "＋", "－", "＠")
@@ -63,8 +65,7 @@ def to_csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows([[_cell(v) for v in row] for row in rows])
+    writer.writerows([[_cell(v) for v in row] for row in (head, *rows)])
     return buffer.getvalue()
 
 
@@ -73,5 +74,5 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.6g}"
-    text = re.sub(r"[\x00-\x1f\x7f]", " ", str(value))  # one line a row
+    text = printable(re.sub(r"[\x00-\x1f\x7f]", " ", str(value)))  # one line a row
     return f"'{text}" if isinstance(value, str) and text.lstrip().startswith(_FORMULA) else text

@@ -1,10 +1,8 @@
 """PDF pages and PNG pictures, made by typst (extra ``pdf``). Texts reach it as data, so that nothing in them is markup."""
 
 import importlib.resources
-import json
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any
 
 import matplotlib
 import typst
@@ -15,15 +13,15 @@ _PPI = 160.0
 _PICTURE = b'#set page(width: auto, height: auto, margin: 0pt)\n#image("picture.svg")\n'
 
 
-def document(values: Mapping[str, Any], pictures: Mapping[str, str]) -> bytes:
+def document(values: str, pictures: Mapping[str, str]) -> bytes:
     """The report as PDF, tagged for readers that read aloud.
 
     Args:
-        values: What it says.
+        values: What it says, as JSON.
         pictures: SVG of each figure, by name.
     """
     template = importlib.resources.files("qthreshold.report").joinpath("templates", "report.typ").read_bytes()
-    return _compiled(template, pictures, "pdf", {"data": json.dumps(values)})
+    return _compiled(template, pictures, "pdf", {"data": values})
 
 
 def picture(svg: str) -> bytes:

@@ -5,9 +5,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from qthreshold.numerics.decay import REJECTED
+
 __all__ = [
-    "OUTCOMES", "answer", "disagreements", "footnotes", "integer", "is_upper", "joined", "measured", "not_counted", "number", "pair_name",
-    "percent", "plain", "ranges", "reasons", "some", "span", "stated",
+    "OUTCOMES", "answer", "disagreements", "footnotes", "integer", "is_upper", "joined", "many", "measured", "not_counted", "number", "pair_name",
+    "percent", "plain", "printable", "ranges", "reasons", "shown_name", "some", "span", "stated",
 ]  # fmt: skip
 
 OUTCOMES = {
@@ -17,6 +19,8 @@ OUTCOMES = {
 """Outcomes of verdicts, in words."""
 
 _ABOVE = re.compile(r"(error) (\d[\d.e+-]*) (above the criterion)")
+_NAME = 60  # letters of a name that are shown
+_UNPRINTABLE = re.compile("[^\\t\\n\\r\\x20-\\x7e\\xa0-\\u200a\\u2010-\\u2027\\u202f-\\u2065\\u206a-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 _RUNS = 60  # of qubits that follow each other, in a list of the qubits of a register
 
 
@@ -52,9 +56,39 @@ def answer(summary: dict[str, Any]) -> str:
     default = {"estimate": summary["cnot_error"]["estimate"], "connected": summary["connected"]}
     head = measured(summary["connected_working_qubits"], summary["cnot_error"]["mean"], default)
     by = " by this estimate" if is_upper(summary) and summary["disagreements"] else ""
-    failed = summary["cnot_error"]["failed_edges"]
-    caveat = f" {failed} pair{'s' if failed > 1 else ''} could not be fitted and {'are' if failed > 1 else 'is'} not in it." if failed else ""
-    return f"{summary['device']['name']}: {head}.{caveat} {_outcomes(summary['verdicts'], by)}"
+    return " ".join([f"{shown_name(summary['device']['name'])}: {head}.", *_caveats(summary), _outcomes(summary["verdicts"], by)])
+
+
+def shown_name(name: str) -> str:
+    r"""A name as a part of a sentence: what turns the direction of text or cannot be printed is left out, and no name takes more than a line.
+
+    Example:
+        >>> shown_name("chip\u202e 1"), shown_name("x" * 500) == "x" * 59 + "..."
+        ('chip 1', True)
+    """
+    text = " ".join(printable(name).split()) or "unnamed"
+    return text if len(text) <= _NAME else f"{text[: _NAME - 1]}..."
+
+
+def printable(text: str) -> str:
+    """A text without what cannot be printed, and without marks that turn the direction of what follows."""
+    return _UNPRINTABLE.sub("", text)
+
+
+def many(count: int, what: str) -> str:
+    """A number and its noun: ``1 pair``, ``1,200 pairs``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _caveats(summary: dict[str, Any]) -> list[str]:
+    """What the count and the mean lack."""
+    out = []
+    failed = summary["cnot_error"]["failed_edges"] or sum(e["status"] in REJECTED and e["status"] != "no_data" for e in summary["edges"])
+    if failed:
+        out.append(f"{many(failed, 'pair')} could not be fitted and {'is' if failed == 1 else 'are'} not in it.")
+    if missing := len(summary.get("missing_circuits", ())):
+        out.append(f"{many(missing, 'planned circuit')} {'has' if missing == 1 else 'have'} no counts, so more may work than was counted.")
+    return out
 
 
 def measured(count: dict[str, float | None], mean: dict[str, float | None], default: dict[str, str]) -> str:
@@ -156,8 +190,10 @@ def ranges(qubits: Sequence[int]) -> str:
     return shown + (f" and {more:,} more, see --json" if more else "")
 
 
-def percent(p: float) -> str:
-    """A probability; never rounded to certainty."""
+def percent(p: float, *, drawn: bool = False) -> str:
+    """A probability; never rounded to certainty, nor is one that is a share of draws ever certain."""
+    if drawn and p in (0, 1):
+        return "> 99.9 %" if p else "< 0.1 %"
     return "< 0.1 %" if 0 < p < 0.001 else "> 99.9 %" if 0.999 < p < 1 else f"{100 * p:.3g} %"
 
 
@@ -173,7 +209,7 @@ def some(names: list[str], shown: int = 4) -> str:
 
 
 def _status(item: dict[str, Any]) -> str:
-    return item["status"] if not item["reason"] else f"{item['status']}: {item['reason']}"
+    return plain(item["status"]) if not item["reason"] else f"{plain(item['status'])}: {item['reason']}"
 
 
 def _shared(reasons: Sequence[str]) -> str:
@@ -201,7 +237,7 @@ def footnotes(summary: dict[str, Any]) -> list[str]:
     for e in summary["edges"]:
         if e["cnot_error"]["best"] is not None and e["reason"]:
             odd.setdefault((e["status"], e["reason"]), []).append(pair_name(e["edge"]))
-    return [f"{status} ({some(pairs)}): {reason}." for (status, reason), pairs in sorted(odd.items())]
+    return [f"{plain(status).capitalize()} ({some(pairs)}): {reason}." for (status, reason), pairs in sorted(odd.items())]
 
 
 def not_counted(summary: dict[str, Any]) -> list[tuple[list[str], str]]:

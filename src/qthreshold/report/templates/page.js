@@ -8,14 +8,16 @@ for (const button of document.querySelectorAll("th button")) {
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
     const body = table.tBodies[0], sign = down ? -1 : 1;
     const keyed = Array.from(body.rows, (row) => {
-      const text = row.cells[column].textContent.trim().replace(/^[<>] /, "");
-      const number = parseFloat(text.replaceAll(",", ""));
-      return { row, text, number, unknown: text === "-" || text === "" };
+      const text = row.cells[column].textContent.trim();
+      const numbers = /^[-<> ]*\d/.test(text) ? text.replaceAll(",", "").match(/(?<![\d.])-?\d[\d.]*(?:e-?\d+)?/g).map(Number) : [];
+      return { row, text, numbers, unknown: text === "-" || text === "" };
     });
     keyed.sort((a, b) => {
       if (a.unknown || b.unknown) return a.unknown - b.unknown;
-      if (!Number.isNaN(a.number) && !Number.isNaN(b.number) && a.number !== b.number) return sign * (a.number - b.number);
-      return sign * a.text.localeCompare(b.text, "en", { numeric: true });
+      for (let i = 0; i < Math.min(a.numbers.length, b.numbers.length); i++) {
+        if (a.numbers[i] !== b.numbers[i]) return sign * (a.numbers[i] - b.numbers[i]);
+      }
+      return sign * a.text.localeCompare(b.text, "en");
     });
     body.append(...keyed.map((k) => k.row));
   });
