@@ -257,8 +257,8 @@ def test_pairs_that_leak_or_drift_keep_their_numbers_and_are_named(call, tmp_pat
     answer = call("ingest", "run", "--decays", "leak.csv")
     assert answer.code == 0
     text = " ".join(answer.out.split())
-    assert "asymptote_shifted (1-2): the decay does not end at 1/d" in text
-    assert "drift (2-3): results change in the course of the run" in text
+    assert "Asymptote shifted (1-2): the decay does not end at 1/d" in text
+    assert "Drift (2-3): results change in the course of the run" in text
     edges = summary_of(tmp_path / "run")["edges"]
     assert [e["status"] for e in edges] == ["ok", "asymptote_shifted", "drift"]
     assert all(e["cnot_error"]["low"] < 0.75 * (1 - 0.99 ** (2 / 3)) < e["cnot_error"]["high"] for e in edges)

@@ -33,9 +33,10 @@ _STYLE: Any = {
     "legend.frameon": False, "xtick.labelsize": 8.5, "ytick.labelsize": 8.5, "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _MUTED,
     "xtick.color": _MUTED, "ytick.color": _MUTED, "xtick.labelcolor": _INK, "ytick.labelcolor": _INK, "axes.spines.top": False,
     "axes.spines.right": False, "axes.grid": True, "grid.color": COLOURS["line"], "grid.linewidth": 0.6, "axes.axisbelow": True,
-    "axes.facecolor": "none", "figure.facecolor": "none", "lines.linewidth": 1.6, "text.parse_math": False, "figure.constrained_layout.use": True,
+    "axes.facecolor": "none", "figure.facecolor": "none", "lines.linewidth": 1.6, "text.parse_math": False,
 }  # fmt: skip
 _DPI = 160
+_MARGINS = (0.66, 0.14, 0.52, 0.12)  # left, right, bottom, top, in inches
 
 
 def svg(function: Callable[[Figure], None], size: tuple[float, float], name: str, alt: str, *, inline: bool) -> str:
@@ -95,6 +96,9 @@ def _styled(more: dict[str, str]) -> Iterator[None]:
 
 
 def _drawn(function: Callable[[Figure], None], size: tuple[float, float]) -> Figure:
-    figure = Figure(figsize=size)
+    """The figure with margins of fixed width: panels align, no name squeezes a picture, and nothing has to be measured first."""
+    figure, (width, height) = Figure(figsize=size), size
+    left, right, bottom, top = _MARGINS
+    figure.subplots_adjust(left=left / width, right=1 - right / width, bottom=bottom / height, top=1 - top / height, hspace=0.12)
     function(figure)
     return figure

@@ -87,8 +87,17 @@ def staircase(
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
     _log_errors(axes.yaxis)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.13), ncols=2, handlelength=1.4, borderaxespad=0.0, columnspacing=1.5)
+    if entries := len(axes.get_legend_handles_labels()[0]):
+        axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.14), ncols=2, handlelength=1.4, borderaxespad=0.0, columnspacing=1.5)
+        _make_room(axes, 0.1 + 0.19 * math.ceil(entries / 2))
+
+
+def _make_room(axes: Axes, inches: float) -> None:
+    """Move the lower end of axes up, for what stands below them."""
+    box, figure = axes.get_position(), axes.get_figure()
+    assert figure is not None  # axes are drawn on figures
+    lift = inches / float(figure.get_figheight())  # type: ignore[union-attr]
+    axes.set_position((box.x0, box.y0 + lift, box.width, box.height - lift))
 
 
 def _stairs(instruments: Sequence[Instrument]) -> list[_Stairs]:
@@ -270,15 +279,16 @@ def histogram(axes: Axes, errors: Real, mean: float, limits: Sequence[tuple[str,
     if seen.size:
         low, high = min([seen.min(), *marks]) * 0.8, max([seen.max(), *marks]) * 1.25
         bins = np.geomspace(low, high, int(np.clip(3 * math.sqrt(seen.size), 12, 48)))
-        axes.hist(seen, bins=bins.tolist(), color=_SOFT, edgecolor=_ACCENT, linewidth=0.7)
+        counts, *_ = axes.hist(seen, bins=bins.tolist(), color=_SOFT, edgecolor=_ACCENT, linewidth=0.7)
+        axes.set_ylim(0, 1.4 * float(np.max(counts)))  # names of limits stand above the bars
     axes.set_xscale("log")
     trans = axes.get_xaxis_transform()
     for k, (name, value) in enumerate(limits):
         axes.axvline(value, color=_SECOND, lw=1.5)
-        axes.text(value, 0.98 - 0.09 * k, f" {name} ", color=_SECOND, transform=trans, va="top", ha="left", fontsize=8)
+        axes.text(value, 0.98 - 0.08 * k, f" {name} ", color=_SECOND, transform=trans, va="top", ha="left", fontsize=8)
     if not math.isnan(mean):
         axes.axvline(max(mean, FLOOR), color=_INK, lw=1.3, ls="--")
-        axes.text(max(mean, FLOOR), 0.78, f" mean {number(mean)}", color=_INK, transform=trans, va="top", fontsize=8)
+        axes.text(max(mean, FLOOR), 0.82, f" mean {number(mean)}", color=_INK, transform=trans, va="top", fontsize=8)
     axes.set_xlabel("C-NOT error")
     axes.set_ylabel("pairs")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
