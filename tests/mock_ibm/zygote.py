@@ -124,6 +124,7 @@ def _serve():
     import qthreshold.backends.ibm
     import qthreshold.cli.app
     import qthreshold.cli.stages
+    import qthreshold.report.plates
     import qthreshold.report.text
     import qthreshold.workflow  # noqa: F401
 
