@@ -363,8 +363,11 @@ def _against(axes: Axes, x: Real, y: Real) -> None:
     for which, colour, mark in ((hit, _ACCENT, "o"), (~hit, _SECOND, "s")):
         if which.any():
             best, low, high = y[which].T
-            axes.errorbar(x[which], best, yerr=[best - low, high - best], fmt=mark, ms=2.8, color=colour, elinewidth=0.7, lw=0, zorder=3)
-    ends = [0.85 * min(x.min(), y[:, 1].min()), 1.18 * max(x.max(), y[:, 2].max())]
+            bars = [(best - low).tolist(), (high - best).tolist()]  # lists: numpy 2.1 warns where matplotlib 3.10 looks at one pair's array
+            axes.errorbar(x[which], best, yerr=bars, fmt=mark, ms=2.8, color=colour, elinewidth=0.7, lw=0, zorder=3)
+    points = np.concatenate([x, y[:, 0]])  # an interval that reaches 0 leaves the figure rather than stretching it
+    low = min(points.min(), max(y[:, 1].min(), points.min() / 3))
+    ends = [0.85 * low, 1.18 * max(x.max(), y[:, 2].max())]
     axes.plot(ends, ends, color=_MUTED, lw=1, zorder=2)
     axes.set_xlim(*ends)
     axes.set_ylim(*ends)
