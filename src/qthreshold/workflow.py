@@ -440,10 +440,16 @@ def _is_offline(header: Mapping[str, Any]) -> bool:
 
 def _took(directory: RunDirectory, stage: str, started: float, *, add: bool = False) -> None:
     """Note how long a stage took: once, so that repeating a stage changes nothing; ``add`` sums up over resumed parts."""
-    seconds = directory.read_json("timing.json") if directory.has("timing.json") else {}
+    seconds = _seconds(directory)
     if stage not in seconds or add:
         seconds[stage] = round(seconds.get(stage, 0.0) + time.monotonic() - started, 3)
         directory.write_json("timing.json", seconds)
+
+
+def _seconds(directory: RunDirectory) -> dict[str, float]:
+    """Seconds each stage took; what is no number is left out."""
+    stages = directory.read_json("timing.json") if directory.has("timing.json") else {}
+    return {k: v for k, v in stages.items() if isinstance(v, int | float)}
 
 
 def _write(directory: RunDirectory, name: str, record: Record) -> None:
@@ -874,7 +880,7 @@ def report(
         result = _loaded(directory, lambda page: directory.write_file("report.html", page) if "html" in forms else None)
         made = list(files(result))
         _took(directory, "report", started)
-        result = dataclasses.replace(result, seconds=directory.read_json("timing.json"))
+        result = dataclasses.replace(result, seconds=_seconds(directory))
         directory.write_json("summary.json", result.summary())
         names = {name for name, _ in made}
         drawn = {f".{form}" for form in ("svg", "png")} & {Path(n).suffix for n in names}
@@ -917,7 +923,7 @@ def load_result(directory: RunDirectory) -> RunResult:
         directory=directory.path, header=header, device=device, plan=plan, decays=decays, fits=fits, metrics=metrics, frontier=frontier,
         verdicts=_child(directory, "verdict.json", Verdicts, metrics_id=metrics.id), instruments=tuple(_instruments(directory, header, on_file=True)),
         truth=directory.read_record("truth.json", Truth) if directory.has("truth.json") else None,
-        seconds=directory.read_json("timing.json") if directory.has("timing.json") else {},
+        seconds=_seconds(directory),
         missing=_missing(directory, header, plan), jobs=len(directory.names("tickets")) if "limits" in header else None,
         job_ids=tuple(a.job_id for a in journal.attempts.values() if a.job_id is not None), charged=journal.charged,
         calibrations=tuple(_stated_calibration(directory, name) for name in directory.names("calibration")),

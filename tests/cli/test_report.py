@@ -124,6 +124,12 @@ def test_figures_of_other_pairs_do_not_stay(finished, call):
     assert call("verify", str(finished)).code == 0
 
 
+def test_times_of_stages_are_no_evidence_and_stop_nothing(finished, call):
+    (finished / "timing.json").write_text('{"plan": "long", "analyse": 1.5}')
+    answer = call("report", str(finished), "--json")
+    assert answer.code == 0, answer.err
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -132,6 +138,7 @@ def test_figures_of_other_pairs_do_not_stay(finished, call):
         (["{run}", "--pairs", "0-4"], "no pair '0-4' in this run; measured were 0-1"),
         (["{run}", "--also", "x=1"], "'x=1' is neither a run directory nor LABEL=QUBITS,ERROR"),
         (["{run}", "--also", "nowhere"], "nowhere is not a run directory"),
+        (["{run}", "--format", "md,csv", "--also", "x=1,1e-3"], "md, csv shows none; add html, svg, png or pdf"),
         (["{run}", "{run}"], "several runs need --out DIR"),
         (["{run}", "{run}", "--out", "o", "--pairs", "0-1"], "go with one run only"),
         (["{run}", "{run}", "--out", "o", "--format", "pdf"], "no form 'pdf'; accepted: html, md, json, csv, svg, png"),

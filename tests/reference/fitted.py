@@ -10,7 +10,7 @@ from qthreshold.recipe import Criteria
 def fitted_of(device, *, cnot=None, readout=None, status=None, edges=None, estimate="interleaved"):
     """Fits of the pairs ``edges`` (all usable ones by default) and of all usable qubits; reported errors where none are given.
 
-    Pairs whose error is NaN have the status ``no_data``, unless ``status`` names others.
+    Pairs whose error is NaN have the status ``too_fast``, unless ``status`` names others.
     """
     q, e = device.usable_qubits, device.usable_edges if edges is None else np.asarray(edges, dtype=np.int64)
     c = device.edge_error[e] if cnot is None else np.asarray(cnot, dtype=float)
@@ -27,7 +27,7 @@ def fitted_of(device, *, cnot=None, readout=None, status=None, edges=None, estim
         cnot_dof=np.where(np.isnan(c), np.nan, 20.0), systematic=np.zeros((m, 2)), p_ref=around(1 - c, 0), p_int=around(1 - c, 0),
         chi2_per_dof=np.ones(m), curve=np.full((m, 2), [0.72, 0.25]), curve_covariance=np.full((m, 3, 3), np.nan),
         qubit_status=("ok",) * n, qubit_reason=("",) * n,
-        edge_status=tuple(status or np.where(np.isnan(c), "no_data", "ok").tolist()), edge_reason=("",) * m,
+        edge_status=tuple(status or np.where(np.isnan(c), "too_fast", "ok").tolist()), edge_reason=("",) * m,
     )  # fmt: skip
 
 

@@ -183,6 +183,14 @@ def test_what_failed_what_is_missing_and_what_is_cut_off_differ_by_more_than_col
     assert "qubit not measured" not in legend
 
 
+def test_a_pair_without_counts_was_not_measured_rather_than_failed():
+    device = line_device("cz", 4)
+    status = ["ok", "no_data", "too_fast"]
+    picture = check(drawn(device, cnot=np.array([4e-3, np.nan, np.nan]), status=status), device)
+    assert picture.look["pair-1-2"]["stroke"] == MUTED
+    assert picture.look["pair-2-3"]["stroke"] == BAD
+
+
 def test_numbers_can_be_read():
     device = build(load_profile("heron-133")).device
     picture = Picture(drawn(device, readout=np.random.default_rng(0).permutation(np.geomspace(1e-3, 0.15, 133)), criteria={"readout_error": 0.3}))

@@ -48,9 +48,12 @@ def report(
 
 def _one(directory: Path, forms: list[str], pairs: str, also: list[str], out: Path | None, *, json: bool, quiet: bool) -> None:
     from qthreshold import workflow
+    from qthreshold.errors import InputError
     from qthreshold.report.text import render
     from qthreshold.store import RunDirectory
 
+    if (pairs or also) and not {"html", "svg", "png", "pdf"} & set(forms):
+        raise InputError(f"--pairs and --also change figures, and {', '.join(forms)} shows none; add html, svg, png or pdf to --format")
     run = RunDirectory.open(directory)
     result = workflow.report(run, forms, pairs=pairs, also=also, out=out)
     if json:

@@ -136,7 +136,7 @@ def _pair_states(device: Device, fits: FittedErrors) -> tuple[Codes, Real]:
     state, error = np.full(len(device.edges), "failed", dtype="<U10"), np.full(len(device.edges), np.nan)
     state[device.usable_edges] = "unmeasured"
     fitted = np.isfinite(fits.cnot[:, 0]) & ~np.isin(fits.edge_status, REJECTED)
-    state[fits.edges] = np.where(fitted, "measured", "failed")
+    state[fits.edges] = np.where(fitted, "measured", np.where(np.array(fits.edge_status) == "no_data", "unmeasured", "failed"))
     error[fits.edges[fitted]] = fits.cnot[fitted, 0]
     return state, error
 

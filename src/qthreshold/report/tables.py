@@ -34,7 +34,7 @@ def pairs_csv(summary: dict[str, Any]) -> str:
 
 
 def qubits_csv(summary: dict[str, Any]) -> str:
-    """One line a qubit; ``works`` and ``meets_*`` are probabilities.
+    """One line a qubit; ``works`` and ``meets_*`` are probabilities, ``meets_*`` 1 for a criterion that was not measured.
 
     Args:
         summary: As in ``summary.json``.
