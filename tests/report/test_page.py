@@ -290,22 +290,22 @@ def test_nothing_of_matplotlib_is_needed_to_import_the_page():
 
 
 def test_a_page_of_156_qubits_is_small_and_quick():
-    """Best of three: the first figure pays for matplotlib, and the machine does other things too."""
+    """Processor time, since the machine does other things too; the better of two, since the first figure pays for matplotlib."""
     run = grid_run(rows=12, columns=13, frontier=False)
     seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
+    for _ in range(2):
+        started = time.process_time()
         text = page_of(run)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
     assert len(text.encode()) < 2 << 20
     assert min(seconds) < 3
 
 
 def test_a_page_of_2025_qubits_keeps_within_8_mib():
     run = grid_run(rows=45, columns=45, frontier=False)
-    started = time.perf_counter()
+    started = time.process_time()
     text = page_of(run)
-    assert time.perf_counter() - started < 15
+    assert time.process_time() - started < 15
     assert len(text.encode()) < 8 << 20
     assert len(re.findall('data-row="', text)) == 2025 + 2 * 45 * 44
 
