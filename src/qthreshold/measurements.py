@@ -16,7 +16,7 @@ from qthreshold.numerics.decay import REJECTED
 from qthreshold.numerics.intervals import mean_of_finite_set, student_t
 from qthreshold.result import RunRecords
 
-__all__ = ["LOWER_IS_WORSE", "METRICS", "Measurements", "Row", "from_dict", "make_measurements"]
+__all__ = ["LOWER_IS_WORSE", "METRICS", "Measurements", "Row", "from_dict", "in_words", "make_measurements"]
 
 Real = npt.NDArray[np.float64]
 
@@ -40,6 +40,17 @@ METRICS: dict[str, str] = {
 
 LOWER_IS_WORSE = ("working_qubits", "connected_working_qubits", "works")
 """Metrics of which more is better."""
+
+
+def in_words(metric: str, target: str) -> str:
+    """What a number is, in words.
+
+    Example:
+        >>> in_words("cnot_error", "3-4"), in_words("works", "5"), in_words("working_qubits", "")
+        ('C-NOT error of pair 3-4', 'probability that qubit 5 works', 'number of working qubits')
+    """
+    words = METRICS[metric]
+    return words.replace("a pair", f"pair {target}").replace("a qubit", f"qubit {target}") if target else words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +253,7 @@ def _of_pairs(run: RunRecords) -> list[_Column]:
     fits = run.fits
     pairs, values, dofs = run.device.edges[fits.edges].tolist(), fits.cnot.tolist(), fits.cnot_dof.tolist()
     return [
-        ("cnot_error", f"{a}-{b}", tuple(v) if np.isfinite(v[0]) else _NOTHING, d, s)
+        ("cnot_error", f"{a}-{b}", tuple(v), d, s) if np.isfinite(v[0]) else ("cnot_error", f"{a}-{b}", _NOTHING, np.inf, s)
         for (a, b), v, d, s in zip(pairs, values, dofs, _plain(fits.edge_status, fits.cnot), strict=True)
     ]  # fmt: skip
 

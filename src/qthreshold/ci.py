@@ -1,0 +1,99 @@
+"""The job of a pipeline: hold a finished run against its gate and its baseline, and keep what came out."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qthreshold.check import CheckResult
+from qthreshold.comparison import Comparison, compare_measurements
+from qthreshold.errors import InputError, StoreError
+from qthreshold.gate import Gate, run_gate, unreadable
+from qthreshold.measurements import Measurements, make_measurements
+from qthreshold.result import RunRecords
+from qthreshold.store import RunDirectory
+from qthreshold.workflow import load_result
+
+if TYPE_CHECKING:
+    from qthreshold.history import History
+
+__all__ = ["check", "compare", "measured"]
+
+
+Run = RunRecords | str | Path
+"""A finished run: its result, or its directory."""
+
+
+def measured(run: Run) -> Measurements:
+    """The numbers of a run, given as its result or its directory.
+
+    Raises:
+        InputError: There is no run directory of that name.
+        StoreError: The run is not finished, or damaged.
+    """
+    return make_measurements(run if isinstance(run, RunRecords) else load_result(RunDirectory.open(Path(run))))
+
+
+def compare(before: Run | Sequence[Run], after: Run, *, max_regression: float = 0.05, fdr: float = 0.05) -> Comparison:
+    """Whether a device got worse between two runs, pair by pair and qubit by qubit.
+
+    Args:
+        before: The baseline: a result, a run directory, or several of them, whose scatter then counts as ordinary.
+        after: The run that is compared.
+        max_regression: Relative change for the worse that is tolerated.
+        fdr: Expected share of false ones among the changes that are called worse.
+
+    Raises:
+        InputError: There is no such run, or one is of another device or was measured otherwise.
+        StoreError: A run is not finished, or damaged.
+
+    Example:
+        >>> import qthreshold as qt
+        >>> comparison = qt.compare("runs/monday", "runs/tuesday")  # doctest: +SKIP
+        >>> [c.title for c in comparison.having("worse")]  # doctest: +SKIP
+        ['cnot_error 3-4']
+    """
+    earlier = [before] if isinstance(before, Run) else list(before)
+    if not earlier:
+        raise ValueError("a baseline has at least one run")
+    return compare_measurements([measured(b) for b in earlier], measured(after), max_regression=max_regression, fdr=fdr)
+
+
+def check(
+    directory: str | Path, gate: Gate | None = None, *, history: "History | None" = None, about: Mapping[str, str] | None = None
+) -> CheckResult:  # fmt: skip
+    """Hold a run against a gate, and keep the result in its directory as ``check.json``.
+
+    A run that is not finished or is damaged gives a result too, of which every case is a fault of the infrastructure.
+
+    Args:
+        directory: The run directory.
+        gate: Rules, limits, baseline and tolerances; by default all rules of the run, no limit and no baseline.
+        history: Where earlier runs are, for the baselines ``last-good`` and ``last:N``.
+        about: Further properties to note, such as the name of the gate file.
+
+    Raises:
+        InputError: There is no run directory, the baseline does not exist or is foreign, or the gate names what the run has not.
+    """
+    gate = Gate() if gate is None else gate
+    run = RunDirectory.open(Path(directory))
+    try:
+        result = load_result(run)
+    except StoreError as error:
+        return unreadable(run.path.name, str(error), gate)
+    out = run_gate(result, gate, _baseline(gate, result, history), about=dict(about or {}))
+    run.write_json("check.json", out.as_dict())
+    return out
+
+
+def _baseline(gate: Gate, result: RunRecords, history: "History | None") -> list[Measurements]:
+    wanted = gate.baseline
+    if wanted is None:
+        return []
+    if wanted == "last-good" or wanted.startswith("last:"):
+        if history is None:
+            raise InputError(f"baseline {wanted} is taken from the history: name it with --history")
+        return history.baseline(result.device.name, wanted, before=result.header["run_id"])
+    found = measured(wanted)
+    if found.run_id == result.header["run_id"]:
+        raise InputError(f"baseline {wanted} is the run itself")
+    return [found]
