@@ -84,6 +84,13 @@ class CheckResult:
         """Whether the pipeline may go on."""
         return self.exit_code == 0
 
+    @property
+    def outcome(self) -> str:
+        """``passed``, ``failed``, ``undetermined`` or ``error``, whatever the gate was told to overlook: a run is good only if nothing failed."""
+        if any(c.outcome == "failed" for c in self.cases):
+            return "failed"
+        return {0: "passed", 3: "undetermined", 4: "error"}.get(self.exit_code, "failed")
+
     def having(self, *outcomes: str) -> tuple[Case, ...]:
         """Cases that count, of the given outcomes."""
         return tuple(c for c in self.cases if c.gates and c.outcome in outcomes)

@@ -16,7 +16,7 @@ from qthreshold.workflow import load_result
 if TYPE_CHECKING:
     from qthreshold.history import History
 
-__all__ = ["check", "compare", "measured"]
+__all__ = ["check", "compare", "from_history", "measured"]
 
 
 Run = RunRecords | str | Path
@@ -59,17 +59,18 @@ def compare(before: Run | Sequence[Run], after: Run, *, max_regression: float = 
 
 
 def check(
-    directory: str | Path, gate: Gate | None = None, *, history: "History | None" = None, about: Mapping[str, str] | None = None
+    directory: str | Path, gate: Gate | None = None, *, history: "History | None" = None, about: Mapping[str, str] | None = None, first: bool = False
 ) -> CheckResult:  # fmt: skip
-    """Hold a run against a gate, and keep the result in its directory as ``check.json``.
+    """Hold a run against a gate.
 
-    A run that is not finished or is damaged gives a result too, of which every case is a fault of the infrastructure.
+    A run that is not finished or is damaged gives a result too: a fault of the infrastructure.
 
     Args:
         directory: The run directory.
         gate: Rules, limits, baseline and tolerances; by default all rules of the run, no limit and no baseline.
         history: Where earlier runs are, for the baselines ``last-good`` and ``last:N``.
         about: Further properties to note, such as the name of the gate file.
+        first: Whether this may be the first run of its kind in the history, which no baseline precedes.
 
     Raises:
         InputError: There is no run directory, the baseline does not exist or is foreign, or the gate names what the run has not.
@@ -79,21 +80,29 @@ def check(
     try:
         result = load_result(run)
     except StoreError as error:
-        return unreadable(run.path.name, str(error), gate)
-    out = run_gate(result, gate, _baseline(gate, result, history), about=dict(about or {}))
-    run.write_json("check.json", out.as_dict())
-    return out
+        return unreadable(run.path.resolve().name, str(error), gate)
+    baseline = _baseline(gate, result, history)
+    if gate.baseline is not None and not baseline and not first:
+        raise InputError(f"the history holds no run of {result.device.name} that is a baseline {gate.baseline}; --record starts it with this run")
+    return run_gate(result, gate, baseline, about={"baseline": gate.baseline or "none", **(about or {})})
 
 
 def _baseline(gate: Gate, result: RunRecords, history: "History | None") -> list[Measurements]:
-    wanted = gate.baseline
+    wanted, run_id = gate.baseline, result.header["run_id"]
     if wanted is None:
         return []
-    if wanted == "last-good" or wanted.startswith("last:"):
-        if history is None:
-            raise InputError(f"baseline {wanted} is taken from the history: name it with --history")
-        return history.baseline(result.device.name, wanted, before=result.header["run_id"])
-    found = measured(wanted)
-    if found.run_id == result.header["run_id"]:
-        raise InputError(f"baseline {wanted} is the run itself")
-    return [found]
+    if not from_history(gate):
+        found = measured(wanted)
+        if found.run_id == run_id:
+            raise InputError(f"baseline {wanted} is the run itself")
+        return [found]
+    if history is None:
+        raise InputError(f"baseline {wanted} is taken from the history: name it with --history")
+    earlier = history.baseline(result.device.name, wanted, before=run_id)
+    same = [m for m in earlier if m.context == measured(result).context]  # what was measured otherwise is no baseline, and no obstacle either
+    return same or earlier[:1]
+
+
+def from_history(gate: Gate) -> bool:
+    """Whether the baseline of a gate is taken from the history."""
+    return gate.baseline is not None and (gate.baseline == "last-good" or gate.baseline.startswith("last:"))

@@ -1,12 +1,11 @@
 """``qthreshold check``: the gate of a pipeline."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qthreshold.cli.common import Json, Quiet, guarded, parse_rules, show, show_json
+from qthreshold.cli.common import Json, Quiet, guarded, show, show_json, shown
 
 if TYPE_CHECKING:
     from qthreshold.gate import Gate
@@ -17,7 +16,7 @@ __all__ = ["check"]
 def check(
     directory: Annotated[Path | None, typer.Argument(metavar="DIR", help="A finished run.")] = None,
     fail_on: Annotated[
-        str | None, typer.Option("--fail-on", metavar="met,undetermined,never", help="What fails the gate; met,undetermined by default.")
+        str | None, typer.Option("--fail-on", metavar="met,undetermined", help="What fails the gate, both by default; or never.")
     ] = None,
     instruments: Annotated[
         str | None, typer.Option("--instruments", "--rules", metavar="ID,...", help="Rules that count; by default all that the run was judged by.")
@@ -27,7 +26,7 @@ def check(
         str | None, typer.Option("--baseline", metavar="DIR|last-good|last:N", help="What the run must not be worse than; none by default.")
     ] = None,
     max_regression: Annotated[
-        str | None, typer.Option("--max-regression", metavar="P%", help="Tolerated change for the worse; 5% by default.")
+        str | None, typer.Option("--max-regression", metavar="P%", help="Change for the worse that is tolerated; 5% by default.")
     ] = None,
     fdr: Annotated[
         str | None, typer.Option("--fdr", metavar="Q", help="Share of false ones among the changes called worse; 0.05 by default.")
@@ -36,26 +35,25 @@ def check(
         str | None,
         typer.Option("--history", metavar="FILE|URL", envvar="QTHRESHOLD_HISTORY", show_envvar=True, help="Where earlier runs are; see 'history'."),
     ] = None,
-    record: Annotated[bool, typer.Option("--record", help="Add the run and the outcome to the history.")] = False,
+    record: Annotated[bool, typer.Option("--record", help="Add the run, with the outcome, to the history.")] = False,
     forms: Annotated[
-        list[str] | None,
-        typer.Option("--format", "-f", metavar="FORM[=PATH]", help="junit, github, openmetrics, prometheus, benchmark, markdown; repeatable."),
+        list[str] | None, typer.Option("--format", "-f", metavar="FORM[=PATH]", help="FORMS; repeatable, or with commas.")
     ] = None,
     gate_schema: Annotated[bool, typer.Option("--gate-schema", help="Print the JSON schema of gate files.")] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Hold a run against rules, limits and a baseline. Decided on intervals; "cannot tell" is an outcome of its own.
+    """Hold a run against rules, limits and a baseline. Intervals decide; "cannot tell" is an outcome of its own.
 
-    Exit code: 0 passed; 1 a rule is met or a limit exceeded; 3 cannot tell; 4 data missing or run unfinished, which says nothing of the
-    device; 5 worse than the baseline.
+    Exit code: 0 passed; 1 a rule is met or a limit exceeded; 3 cannot tell; 4 data are missing or the run is not finished, which
+    says nothing of the device; 5 worse than the baseline.
 
     \b
     Examples:
-      qthreshold check runs/tonight                             no rule may be met
-      qthreshold check runs/tonight --baseline runs/last        nor may it be worse
-      qthreshold check runs/tonight --gate gate.toml -f junit   limits; junit.xml
-      qthreshold check runs/tonight --baseline last:7 --record --history lab.db
+      qthreshold check runs/tonight                            no rule may be met
+      qthreshold check runs/tonight --baseline runs/monday     nor may it be worse
+      qthreshold check runs/tonight --gate gate.toml -f junit  limits; junit.xml
+      qthreshold check runs/tonight --history lab.db --baseline last:7 --record
     """  # noqa: D301
     if gate_schema:
         from qthreshold.gate import Gate
@@ -63,25 +61,56 @@ def check(
         show_json(Gate.model_json_schema(by_alias=True))
         return
     with guarded(directory):
-        _check(directory, _gate(gate_file, fail_on, instruments, baseline, max_regression, fdr), gate_file, history, record, forms or [], json, quiet)
+        stated = {"fail_on": fail_on, "instruments": instruments, "baseline": baseline, "max_regression": max_regression, "fdr": fdr}
+        _check(directory, gate_file, stated, history, forms or [], record=record, json=json, quiet=quiet)
 
 
 def _check(
-    directory: Path | None, gate: "Gate", gate_file: Path | None, where: str | None, record: bool, forms: list[str], json: bool, quiet: bool
+    directory: Path | None, gate_file: Path | None, stated: dict[str, str | None], where: str | None, forms: list[str],
+    *, record: bool, json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     from qthreshold.errors import InputError
 
     if directory is None:
         raise InputError("name a run directory: qthreshold check DIR")
+    gate = _gate(gate_file, stated)
+    if record and where is None:
+        raise InputError("--record needs --history FILE or URL")
+    wanted = parse_forms(forms)
+    with contextlib.ExitStack() as open_ones:
+        history = open_ones.enter_context(open_history(where, create=record)) if where is not None and (record or from_history(gate)) else None
+        about = {"gate": gate_file.name} if gate_file is not None else {}
+        result = ci.check(directory, gate, history=history, about=about, first=record)
+        if record and history is not None and result.run_id:
+            history.add(ci.measured(directory), outcome=result.outcome)
+    _written(directory, result, wanted)
+    if json:
+        show_json(result.as_dict())
+    elif not quiet:
+        show(check_text(result))
+    raise typer.Exit(result.exit_code)
 
 
-def _gate(
-    path: Path | None, fail_on: str | None, instruments: str | None, baseline: str | None, max_regression: str | None, fdr: str | None
-) -> "Gate":  # fmt: skip
-    """The gate file with what the command line says instead."""
+def _gate(path: Path | None, stated: dict[str, str | None]) -> "Gate":
+    """The gate file, and what the command line says instead.
+
+    Raises:
+        InputError: The file or an option cannot be used.
+    """
+    from pydantic import ValidationError
+
     from qthreshold.datafiles import load_toml
     from qthreshold.errors import InputError
-    from qthreshold.gate import Gate, parse_share
+    from qthreshold.gate import Gate
 
     gate = load_toml(path, Gate, "gate file") if path is not None else Gate()
+    for name, text in stated.items():
+        if text is None:
+            continue
+        value: Any = [part.strip() for part in text.split(",") if part.strip()] if name in ("fail_on", "instruments") else text
+        try:
+            gate = Gate.model_validate(gate.model_dump(by_alias=True, exclude_unset=True) | {name: value})
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+            raise InputError(f"--{name.replace('_', '-')} {text!r}: {fault[0].lower()}{fault[1:]}") from None
     return gate
