@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from qthreshold.cli import backends, circuits, doctor, ingest, interpretations, judge, report, rules, run, stages
+from qthreshold.cli import backends, check, circuits, doctor, ingest, interpretations, judge, report, rules, run, stages
 from qthreshold.cli.common import set_debug
 
 __all__ = ["app", "run_command"]
@@ -47,6 +47,7 @@ app.command("cancel")(stages.cancel)
 app.command("analyse")(stages.analyse)
 app.command("judge")(judge.judge)
 app.command("report")(report.report)
+app.command("check")(check.check)
 app.command("resume")(stages.resume)
 app.command("verify")(stages.verify)
 app.command("doctor")(doctor.doctor)

@@ -1,13 +1,17 @@
 """``qthreshold check``: the gate of a pipeline."""
 
+import contextlib
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qthreshold.cli.common import Json, Quiet, guarded, show, show_json, shown
+from qthreshold.cli.common import Json, Quiet, guarded, show, show_json
 
 if TYPE_CHECKING:
+    from qthreshold.check import CheckResult
     from qthreshold.gate import Gate
 
 __all__ = ["check"]
@@ -37,7 +41,7 @@ def check(
     ] = None,
     record: Annotated[bool, typer.Option("--record", help="Add the run, with the outcome, to the history.")] = False,
     forms: Annotated[
-        list[str] | None, typer.Option("--format", "-f", metavar="FORM[=PATH]", help="FORMS; repeatable, or with commas.")
+        list[str] | None, typer.Option("--format", "-f", metavar="FORM[=PATH]", help="junit, github, openmetrics, prometheus, benchmark, markdown, json; repeatable, or with commas.")
     ] = None,
     gate_schema: Annotated[bool, typer.Option("--gate-schema", help="Print the JSON schema of gate files.")] = False,
     json: Json = False,
@@ -69,26 +73,72 @@ def _check(
     directory: Path | None, gate_file: Path | None, stated: dict[str, str | None], where: str | None, forms: list[str],
     *, record: bool, json: bool, quiet: bool,
 ) -> None:  # fmt: skip
+    from qthreshold import ci
     from qthreshold.errors import InputError
+    from qthreshold.history import open_history
+    from qthreshold.report.ci.forms import parse_forms
+    from qthreshold.report.ci.text import check_text
 
     if directory is None:
         raise InputError("name a run directory: qthreshold check DIR")
-    gate = _gate(gate_file, stated)
+    gate, wanted = _gate(gate_file, stated), parse_forms(forms)
     if record and where is None:
         raise InputError("--record needs --history FILE or URL")
-    wanted = parse_forms(forms)
-    with contextlib.ExitStack() as open_ones:
-        history = open_ones.enter_context(open_history(where, create=record)) if where is not None and (record or from_history(gate)) else None
+    with contextlib.ExitStack() as opened:
+        history = opened.enter_context(open_history(where, create=record)) if where is not None and (record or ci.from_history(gate)) else None
         about = {"gate": gate_file.name} if gate_file is not None else {}
         result = ci.check(directory, gate, history=history, about=about, first=record)
         if record and history is not None and result.run_id:
             history.add(ci.measured(directory), outcome=result.outcome)
-    _written(directory, result, wanted)
+    _keep(directory, result, {"json": ""} | wanted)
     if json:
         show_json(result.as_dict())
     elif not quiet:
         show(check_text(result))
+    if "github" in wanted:
+        _tell_github(result, quiet=json or quiet)
     raise typer.Exit(result.exit_code)
+
+
+def _keep(directory: Path, result: "CheckResult", wanted: dict[str, str]) -> None:
+    """Write the files. What came out is worth more than a file: a run that cannot be written to is only warned of."""
+    from qthreshold.errors import StoreError
+    from qthreshold.report.ci.forms import FORMS, form_file
+    from qthreshold.store import RunDirectory, write_folder
+
+    here: list[tuple[str, bytes]] = []
+    for form, path in wanted.items():
+        if form == "github":
+            continue
+        data = form_file(result, form)
+        if not path or Path(path).parent.resolve() == directory.resolve():
+            here.append((Path(path).name or FORMS[form], data))
+        else:
+            write_folder(Path(path).parent, [(Path(path).name, data)])
+    try:
+        run = RunDirectory.open(directory)
+        with run.locked():
+            run.write_files(here)
+    except StoreError as error:
+        print(f"qthreshold: {', '.join(name for name, _ in here)} not kept: {error}", file=sys.stderr)
+
+
+def _tell_github(result: "CheckResult", *, quiet: bool) -> None:
+    """Append to the files that GitHub names, and print annotations where GitHub reads them."""
+    from qthreshold.report.ci.github import annotations, outputs, step_summary
+
+    summary, values = os.environ.get("GITHUB_STEP_SUMMARY"), os.environ.get("GITHUB_OUTPUT")
+    if summary:
+        path = Path(summary)
+        text = step_summary(result, path.stat().st_size if path.exists() else 0)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n" if text else "")
+    if values:
+        with Path(values).open("a", encoding="utf-8") as file:
+            file.write(outputs(result))
+    if os.environ.get("GITHUB_ACTIONS") == "true" and not quiet:
+        for line in annotations(result):
+            print(line)
 
 
 def _gate(path: Path | None, stated: dict[str, str | None]) -> "Gate":

@@ -18,7 +18,7 @@ from qthreshold.report.tables import pairs_csv, qubits_csv
 from qthreshold.report.words import printable
 from qthreshold.result import RunRecords
 
-__all__ = ["FORM_NAMES", "check_forms", "markdown", "plates_of", "report_files"]
+__all__ = ["FORM_NAMES", "check_forms", "markdown", "plain_text", "plates_of", "report_files"]
 
 FORM_NAMES = ("html", "md", "json", "csv", "svg", "png", "pdf")
 """Accepted names of forms."""
@@ -106,13 +106,14 @@ def markdown(template: str, values: dict[str, Any]) -> str:
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("qthreshold.report"), trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
-        autoescape=False, finalize=_plain_text,  # this is no HTML: finalize takes away what Markdown would read as markup
+        autoescape=False, finalize=plain_text,  # this is no HTML: finalize takes away what Markdown would read as markup
     )  # fmt: skip
     text = environment.get_template(template).render(**values)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def _plain_text(value: Any) -> Any:
+def plain_text(value: Any) -> Any:
+    """A text in Markdown without anything that Markdown or a forge would read as more than text; other values as they are."""
     if not isinstance(value, str):
         return value
     text = _MARKDOWN.sub(r"\\\1", " ".join(printable(value).split()))
