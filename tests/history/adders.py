@@ -1,5 +1,6 @@
-"""Processes that add runs: ``python adders.py together|killed ...``. One process imports, and the others are forked from it, which spares their start."""
+"""Processes that add runs: ``python adders.py together|killed ...``. One process imports, and the others are forked from it."""
 
+import importlib
 import json
 import os
 import random
@@ -11,9 +12,10 @@ import warnings
 import numpy as np
 
 from qthreshold.history import open_history
-from qthreshold.history import book as _  # noqa: F401  imported before the fork
-from qthreshold.history import migrate as __  # noqa: F401
 from reference.measured import measured
+
+for module in ("psycopg", "sqlalchemy.dialects.postgresql.psycopg", "qthreshold.history.book", "qthreshold.history.migrate"):
+    importlib.import_module(module)  # before the fork
 
 ROWS = tuple(("cnot_error", f"{k}-{k + 1}") for k in range(100))
 

@@ -21,7 +21,8 @@ def adders(*words):
 
     path = os.pathsep.join([str(TESTS), str(Path(qthreshold.__file__).parents[1])])
     environment = os.environ | {"PYTHONPATH": path, "PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, TESTS / "history/adders.py", *map(str, words)], env=environment, capture_output=True, text=True, timeout=300)
+    command = [sys.executable, TESTS / "history/adders.py", *map(str, words)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.stderr == ""
     return json.loads(done.stdout)
 
@@ -44,7 +45,7 @@ def test_one_run_added_by_ten_processes_is_there_once(where):
         assert history.verify() == []
 
 
-@pytest.mark.parametrize(("times", "longest"), [(15, 0.15), (25, 0.05)])
+@pytest.mark.parametrize(("times", "longest"), [(10, 0.4), (25, 0.05)])
 def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(where, times, longest):
     acknowledged = adders("killed", where, times, longest)["acknowledged"]
     with open_history(where, create=True) as history:
@@ -52,4 +53,4 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(where, times, 
         assert set(acknowledged) <= there
         assert len(there) <= len(acknowledged) + times  # a kill may come between the commit and the word of it
         assert history.verify() == []
-    assert len(acknowledged) > (5 if longest > 0.1 else 0)
+    assert len(acknowledged) > 10 or longest < 0.1  # that soon, most had not begun

@@ -219,6 +219,8 @@ def explained(location: Location) -> Iterator[None]:
         raise _in_words(location, error.orig) from None
     except sqlite3.Error as error:
         raise _in_words(location, error) from None
+    except UnicodeDecodeError:
+        raise damaged(location, "a text in it is no text") from None
     except SQLAlchemyError as error:
         raise StoreError(f"cannot use {location.name}: {location.scrubbed(str(error))}") from None
 
