@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qthreshold.check import OUTCOMES, Case, CheckResult
+from qthreshold.check import CheckResult
 from qthreshold.errors import InputError
 from qthreshold.gate import Gate, Limit, run_gate, unreadable
 from qthreshold.measurements import make_measurements
+from reference.checks import RESULTS
 from reference.nights import night
 from reference.reports import no_counts, one_pair_lost
 
@@ -171,21 +172,7 @@ def test_shares_are_written_as_numbers_or_percent(share):
     assert gate(max_regression=share).max_regression == gate(max_regression=repr(share)).max_regression
 
 
-texts = st.text(max_size=20)
-numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
-intervals = st.none() | st.fixed_dictionaries({"low": numbers, "best": numbers, "high": numbers, "level": st.just(0.95)})
-cases = st.builds(
-    Case, kind=st.sampled_from(["rule", "limit", "regression", "run"]), name=texts, target=texts, outcome=st.sampled_from(OUTCOMES), reason=texts,
-    value=intervals, before=intervals, limit=numbers, p_value=numbers, q_value=numbers, gates=st.booleans(),
-)  # fmt: skip
-results = st.builds(
-    CheckResult, run_id=texts, device=texts, taken_at=texts, answer=texts, exit_code=st.sampled_from([0, 1, 3, 4, 5]),
-    cases=st.lists(cases, max_size=4).map(tuple), baseline=st.lists(texts, max_size=2).map(tuple), properties=st.dictionaries(texts, texts, max_size=3),
-    metrics=st.dictionaries(texts, intervals, max_size=3),
-)  # fmt: skip
-
-
-@given(results)
+@given(RESULTS)
 def test_a_result_survives_json(result):
     assert CheckResult.from_dict(json.loads(json.dumps(result.as_dict(), allow_nan=False))) == result
 

@@ -70,7 +70,7 @@ def check(
         gate: Rules, limits, baseline and tolerances; by default all rules of the run, no limit and no baseline.
         history: Where earlier runs are, for the baselines ``last-good`` and ``last:N``.
         about: Further properties to note, such as the name of the gate file.
-        first: Whether this may be the first run of its kind in the history, which no baseline precedes.
+        first: Whether this may be the first run in the history, which no baseline precedes.
 
     Raises:
         InputError: There is no run directory, the baseline does not exist or is foreign, or the gate names what the run has not.
@@ -81,13 +81,11 @@ def check(
         result = load_result(run)
     except StoreError as error:
         return unreadable(run.path.resolve().name, str(error), gate)
-    baseline = _baseline(gate, result, history)
-    if gate.baseline is not None and not baseline and not first:
-        raise InputError(f"the history holds no run of {result.device.name} that is a baseline {gate.baseline}; --record starts it with this run")
+    baseline = _baseline(gate, result, history, first=first)
     return run_gate(result, gate, baseline, about={"baseline": gate.baseline or "none", **(about or {})})
 
 
-def _baseline(gate: Gate, result: RunRecords, history: "History | None") -> list[Measurements]:
+def _baseline(gate: Gate, result: RunRecords, history: "History | None", *, first: bool) -> list[Measurements]:
     wanted, run_id = gate.baseline, result.header["run_id"]
     if wanted is None:
         return []
@@ -98,7 +96,12 @@ def _baseline(gate: Gate, result: RunRecords, history: "History | None") -> list
         return [found]
     if history is None:
         raise InputError(f"baseline {wanted} is taken from the history: name it with --history")
-    earlier = history.baseline(result.device.name, wanted, before=run_id)
+    try:
+        earlier = history.baseline(result.device.name, wanted, before=run_id)
+    except InputError:
+        if not first:
+            raise
+        return []
     same = [m for m in earlier if m.context == measured(result).context]  # what was measured otherwise is no baseline, and no obstacle either
     return same or earlier[:1]
 

@@ -133,6 +133,9 @@ def run_gate(run: RunRecords, gate: Gate, baseline: Sequence[Measurements] = (),
         asked += _limit(m, limit, gate, incomplete)
     if baseline:
         asked += _regressions(compare_measurements(baseline, m, max_regression=gate.max_regression, fdr=gate.fdr))
+    elif gate.baseline is not None:
+        reason = f"there is no run yet that is a baseline {gate.baseline}, so nothing was compared"
+        asked.append(Case(kind="regression", name="baseline", target="", outcome="cannot_tell", reason=reason, gates=False))
     cases = [c if _counts_for(c, gate) else replace(c, gates=False) for c in asked]
     code = _exit_code(cases)
     return CheckResult(

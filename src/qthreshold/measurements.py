@@ -6,7 +6,7 @@ of freedom behind its interval, so that a test needs nothing but the table.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,9 @@ import numpy.typing as npt
 from qthreshold.identity import Interval, Record
 from qthreshold.numerics.decay import REJECTED
 from qthreshold.numerics.intervals import mean_of_finite_set, student_t
-from qthreshold.result import RunRecords
+
+if TYPE_CHECKING:  # a table that was made needs none of what it was made from, which takes a while to import
+    from qthreshold.result import RunRecords
 
 __all__ = ["LOWER_IS_WORSE", "METRICS", "Measurements", "Row", "from_dict", "in_words", "make_measurements"]
 
@@ -175,7 +177,7 @@ def from_dict(document: Mapping[str, Any]) -> Measurements:
     )  # fmt: skip
 
 
-def make_measurements(run: RunRecords) -> Measurements:
+def make_measurements(run: "RunRecords") -> Measurements:
     """The table of a finished run.
 
     Args:
@@ -207,7 +209,7 @@ _Column = tuple[str, str, tuple[float, float, float], float, str]
 _NOTHING = (np.nan, np.nan, np.nan)
 
 
-def _of_device(run: RunRecords) -> list[_Column]:
+def _of_device(run: "RunRecords") -> list[_Column]:
     fits, metrics = run.fits, run.metrics
     inside = np.isin(fits.qubits, metrics.members)
     readout, one = fits.readout[inside], fits.one_qubit[inside]
@@ -224,7 +226,7 @@ def _of_device(run: RunRecords) -> list[_Column]:
     ]  # fmt: skip
 
 
-def _dof(run: RunRecords, name: str) -> float:
+def _dof(run: "RunRecords", name: str) -> float:
     """Degrees of freedom of an extreme pair are its own; mean and median are of draws, whose tails are in their quantiles."""
     values, dofs = run.fits.cnot[:, 0], run.fits.cnot_dof
     here = np.flatnonzero(values == getattr(run.metrics, name).best)
@@ -249,7 +251,7 @@ def _worst(values: Real, dofs: Real) -> tuple[tuple[float, float, float], float,
     return tuple(values[i].tolist()), float(dofs[i]), "ok"
 
 
-def _of_pairs(run: RunRecords) -> list[_Column]:
+def _of_pairs(run: "RunRecords") -> list[_Column]:
     fits = run.fits
     pairs, values, dofs = run.device.edges[fits.edges].tolist(), fits.cnot.tolist(), fits.cnot_dof.tolist()
     return [
@@ -263,7 +265,7 @@ def _plain(status: tuple[str, ...], values: Real) -> list[str]:
     return ["ok" if np.isfinite(v) and s not in REJECTED else s for s, v in zip(status, values[:, 0].tolist(), strict=True)]
 
 
-def _of_qubits(run: RunRecords) -> list[_Column]:
+def _of_qubits(run: "RunRecords") -> list[_Column]:
     fits = run.fits
     qubits = [str(q) for q in fits.qubits.tolist()]
     works = run.metrics.works[fits.qubits].tolist()
@@ -278,7 +280,7 @@ def _of_qubits(run: RunRecords) -> list[_Column]:
     ]  # fmt: skip
 
 
-def _lost(run: RunRecords) -> set[str]:
+def _lost(run: "RunRecords") -> set[str]:
     """Qubits of which counts are missing, be it of their own or of a pair."""
     fits = run.fits
     own = fits.qubits[[s == "no_data" for s in fits.qubit_status]]

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from qthreshold.cli import backends, check, circuits, doctor, ingest, interpretations, judge, report, rules, run, stages
+from qthreshold.cli import backends, check, circuits, doctor, history, ingest, interpretations, judge, report, rules, run, stages
 from qthreshold.cli.common import set_debug
 
 __all__ = ["app", "run_command"]
@@ -53,6 +53,7 @@ app.command("verify")(stages.verify)
 app.command("doctor")(doctor.doctor)
 app.add_typer(backends.app, name="backends")
 app.add_typer(circuits.app, name="circuits")
+app.add_typer(history.app, name="history")
 app.add_typer(rules.app, name="rules")
 app.add_typer(interpretations.app, name="interpretations")
 

@@ -41,7 +41,13 @@ def check(
     ] = None,
     record: Annotated[bool, typer.Option("--record", help="Add the run, with the outcome, to the history.")] = False,
     forms: Annotated[
-        list[str] | None, typer.Option("--format", "-f", metavar="FORM[=PATH]", help="junit, github, openmetrics, prometheus, benchmark, markdown, json; repeatable, or with commas.")
+        list[str] | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORM[=PATH]",
+            help="junit, github, openmetrics, prometheus, benchmark, markdown, json; repeatable, or with commas.",
+        ),
     ] = None,
     gate_schema: Annotated[bool, typer.Option("--gate-schema", help="Print the JSON schema of gate files.")] = False,
     json: Json = False,

@@ -7,6 +7,8 @@ from qthreshold.measurements import LOWER_IS_WORSE, METRICS
 
 __all__ = ["benchmark"]
 
+_UNITS = ("probability", "average gate infidelity")
+
 
 def benchmark(result: CheckResult) -> bytes:
     """Error rates of the device as a whole, of which smaller is better (``tool: customSmallerIsBetter``). Numbers of qubits are left out.
@@ -16,7 +18,7 @@ def benchmark(result: CheckResult) -> bytes:
     """
     rows = [
         {
-            "name": f"{result.device}: {METRICS.get(metric, metric)}", "unit": "average gate infidelity" if metric.startswith("cnot") else "probability",
+            "name": f"{result.device}: {METRICS.get(metric, metric)}", "unit": _UNITS[metric.startswith("cnot")],
             "value": value["best"], "range": f"{value['low']:.3g} to {value['high']:.3g}",
             "extra": f"{100 * (value['level'] or 0):g} % interval\nrun {result.run_id}",
         }

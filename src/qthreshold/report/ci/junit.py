@@ -1,9 +1,9 @@
 """JUnit XML, the common denominator of CI systems: one suite a device, one test case a question."""
 
 import datetime
+from xml.etree import ElementTree
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
-from junitparser.junitparser import Result
 
 from qthreshold.check import Case, CheckResult
 from qthreshold.report.words import printable
@@ -27,13 +27,13 @@ def junit(result: CheckResult) -> bytes:
         suite.add_property(printable(name), printable(value))
     for case in result.cases:
         suite.add_testcase(_test(result, case))
-    if result.taken_at:
-        suite.timestamp = _local(result.taken_at)
+    if moment := _local(result.taken_at):
+        suite.timestamp = moment
     document = JUnitXml("qthreshold")
     document.add_testsuite(suite)
     document.update_statistics()
     document._elem.attrib.pop("skipped", None)  # the schema of Jenkins knows it for a suite only
-    return bytes(document.tostring())
+    return b'<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(document._elem, encoding="utf-8")
 
 
 def _properties(result: CheckResult) -> dict[str, str]:
@@ -44,7 +44,7 @@ def _properties(result: CheckResult) -> dict[str, str]:
 def _test(result: CheckResult, case: Case) -> TestCase:
     test = TestCase(printable(f"{case.kind} {case.title}"), classname=printable(result.device) or "unnamed", time=0)
     if case.outcome != "passed":
-        kind: type[Result] = _RESULT[case.outcome] if case.gates else Skipped
+        kind = _RESULT[case.outcome] if case.gates else Skipped
         found = kind(printable(" ".join(case.reason.split())), case.outcome)
         test.result = [found]
     return test

@@ -49,7 +49,9 @@ def _registry(result: CheckResult) -> CollectorRegistry:
     cases = Gauge("qthreshold_check_cases", "Cases of the gate that count, by outcome", ["device", "outcome"], registry=registry)
     for outcome in OUTCOMES:
         cases.labels(device, outcome).set(len(result.having(outcome)))
-    code = Gauge("qthreshold_check_exit_code", "0 passed, 1 failed, 3 cannot tell, 4 data missing, 5 worse than the baseline", ["device"], registry=registry)
+    code = Gauge(
+        "qthreshold_check_exit_code", "0 passed, 1 failed, 3 cannot tell, 4 data missing, 5 worse than the baseline", ["device"], registry=registry
+    )
     code.labels(device).set(result.exit_code)
     taken = _seconds(result.taken_at)
     if taken is not None:

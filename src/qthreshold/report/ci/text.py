@@ -36,5 +36,7 @@ def check_text(result: CheckResult) -> RenderableType:
         counted.append(f"{quiet:,} only reported")
     parts += [Text(), Text(f"{'; '.join(counted)}.")]
     if result.baseline:
-        parts.append(Text(f"Compared with {many(len(result.baseline), 'run')}: {', '.join(result.baseline[:5])}{' ...' if len(result.baseline) > 5 else ''}."))
+        parts.append(
+            Text(f"Compared with {many(len(result.baseline), 'run')}: {', '.join(result.baseline[:5])}{' ...' if len(result.baseline) > 5 else ''}.")
+        )
     return Group(*parts)
