@@ -13,7 +13,8 @@ def night(seed=1, *, rows=3, columns=4, true=4e-3, worse=(), factor=1.0, run_id=
 
     Args:
         seed: Of the counts: another night.
-        rows, columns: Of the grid.
+        rows: Of the grid.
+        columns: Of the grid.
         true: C-NOT error, one number or one a pair.
         worse: Numbers of pairs.
         factor: How much worse they are.
