@@ -246,18 +246,20 @@ def _of_file(location: Location, error: sqlite3.Error) -> QThresholdError:
     return damaged(location, said)
 
 
-_DISK_FULL, _LOCK_TIMEOUT, _NO_PRIVILEGE, _READ_ONLY = "53100", "55P03", "42501", "25006"
+_DISK_FULL, _LOCK_TIMEOUT = "53100", "55P03"
+_NO_RIGHT = ("42501", "25006", "3F000")  # no privilege, only reading allowed, no schema that this user may see
 _TAKEN = ("42P07", "42701", "42703", "42P01")  # a table or column that should not be there, or should
 
 
 def _of_server(location: Location, error: BaseException | None) -> QThresholdError:
     state = getattr(error, "sqlstate", None) or ""
-    said = location.scrubbed(str(error)) or type(error).__name__
+    primary = getattr(getattr(error, "diag", None), "message_primary", None)  # without the statement
+    said = location.scrubbed(primary or str(error)) or type(error).__name__
     if state == _LOCK_TIMEOUT:
         return StoreError(f"another process has been writing to {location.name} for over {LOCK_SECONDS:g} s; wait for it or stop it, then try again")
     if state == _DISK_FULL:
         return StoreError(f"cannot write {location.name}: the server's disk is full; what was added before is kept")
-    if state in (_NO_PRIVILEGE, _READ_ONLY):
+    if state in _NO_RIGHT:
         return StoreError(f"this user may not write {location.name} ({said}); ask its administrator for the right to")
     if state in _TAKEN:
         return StoreError(f"{location.name} does not hold the tables of a history ({said}); give the history a database of its own")
