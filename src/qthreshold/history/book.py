@@ -391,7 +391,9 @@ class History:
 
     def _read(self, connection: Connection, run_id: str) -> Measurements:
         """A run by its whole id."""
-        head = connection.execute(select(runs).where(runs.c.run_id == run_id)).one()
+        head = connection.execute(select(runs).where(runs.c.run_id == run_id)).one_or_none()
+        if head is None:  # somebody found it a moment ago
+            raise damaged(self._location, f"run {run_id} is not as it was written")
         query = select(series.c.metric, series.c.target, points.c.place, *(points.c[n] for n in _NUMBERS), points.c.status)
         rows = connection.execute(
             query.join(points, points.c.series == series.c.id).where(series.c.device == head.device, points.c.run == head.id)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from qthreshold.errors import AuthenticationError, InputError, QThresholdError, StoreError
@@ -219,6 +219,8 @@ def explained(location: Location) -> Iterator[None]:
         raise _in_words(location, error.orig) from None
     except sqlite3.Error as error:
         raise _in_words(location, error) from None
+    except (NoResultFound, MultipleResultsFound):
+        raise damaged(location, "a table and its index do not agree") from None
     except UnicodeDecodeError:
         raise damaged(location, "a text in it is no text") from None
     except SQLAlchemyError as error:
