@@ -60,8 +60,7 @@ def fill(history: History) -> None:
     if history._location.path is None:  # ids were given, so the server's count of them has to follow
         with history._database.writing() as connection:
             connection.exec_driver_sql("SELECT setval(pg_get_serial_sequence('runs', 'id'), (SELECT max(id) FROM runs))")
-        history._database._connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("ANALYZE")
-        history._database._connection.execution_options(isolation_level="READ COMMITTED")
+            connection.exec_driver_sql("ANALYZE")  # which the server otherwise does by itself after a minute
 
 
 def seconds(work: Callable[[], object]) -> list[float]:

@@ -172,6 +172,17 @@ def test_places_where_no_history_can_be(tmp_path, path):
     assert "File name too long" in refused(lambda: open_history(tmp_path / ("x" * 300), create=True))
 
 
+@pytest.mark.parametrize("end", ["-wal", "-shm"])
+def test_the_log_of_a_file_that_was_moved_away_is_not_taken_for_the_new_ones(path, end):
+    with open_history(path, create=False) as history:
+        history.add(measured("new", day=20))
+        shutil.copy(f"{path}{end}", f"{path}.kept")
+    path.rename(f"{path}.away")
+    shutil.move(f"{path}.kept", f"{path}{end}")
+    assert f"{path}{end} is left of a history that is no longer there" in refused(lambda: open_history(path, create=True))
+    assert not path.exists()
+
+
 def test_a_folder_without_permission(tmp_path, path):
     tmp_path.chmod(0o500)
     try:

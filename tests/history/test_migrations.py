@@ -14,7 +14,7 @@ from qthreshold.history import migrate, open_history
 from qthreshold.history.database import Database
 from qthreshold.history.location import locate
 from qthreshold.history.tables import VERSION, metadata
-from reference.measured import measured
+from reference.measured import golden_runs, measured
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FOLDER = migrate._FOLDER
@@ -29,11 +29,6 @@ down_revision = "0001"
 def upgrade():
     op.add_column("runs", Column("remark", Text, nullable=False, server_default="none"))
 '''
-
-
-def golden_runs():
-    """What the golden files hold."""
-    return [(measured("golden-1", day=1), "passed"), (measured("golden-2", day=2, device="chip two", scale=1.5), "")]
 
 
 def written(version, path):

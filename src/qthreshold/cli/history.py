@@ -366,8 +366,7 @@ def prune(
             old = [history.entry(run)] if run is not None else history.prunable(keep, day, device)
             if old and not yes and not _agreed(old, history.name):
                 raise InputError("nothing was removed; --yes removes without a question")
-            for entry in old:  # those that were shown, whatever came in meanwhile
-                history.remove(entry.run_id)
+            history.remove(*(entry.run_id for entry in old))  # those that were shown, whatever came in meanwhile
             if json:
                 show_json({"removed": [e.run_id for e in old]})
             elif not quiet:

@@ -149,18 +149,18 @@ class History:
             f" if the new one is right, take it instead: qthreshold history add --replace RUN_DIR"
         )
 
-    def remove(self, run: str) -> None:
-        """Take a run out.
+    def remove(self, *chosen: str) -> None:
+        """Take runs out, all of them or, if an exception comes, none.
 
         Args:
-            run: Its id, or how it begins.
+            *chosen: Id of each, or how it begins.
 
         Raises:
             InputError: There is no such run, or several.
         """
         with self._database.writing() as connection:
-            run_id = self._find(connection, run)
-            _remove(connection, [connection.execute(select(runs.c.id).where(runs.c.run_id == run_id)).scalar_one()])
+            run_ids = [self._find(connection, run) for run in chosen]
+            _remove(connection, [connection.execute(select(runs.c.id).where(runs.c.run_id == run_id)).scalar_one() for run_id in run_ids])
 
     def prunable(self, keep: int | None = None, before: datetime.datetime | None = None, device: str | None = None) -> list[RunEntry]:
         """Runs that :meth:`prune` would remove."""

@@ -109,9 +109,17 @@ def _find_file(location: Location, path: Path, *, create: bool) -> None:
         elif not path.absolute().parent.is_dir():
             raise InputError(f"there is no folder {path.absolute().parent} for the history; make it first, or name another with --history")
         else:
+            _refuse_remains(path)
             _make_file(location, path)
     except OSError as error:
         raise StoreError(f"cannot open the history {path}: {error.strerror or error}; check the permission of the file and its folder") from None
+
+
+def _refuse_remains(path: Path) -> None:
+    """SQLite would take what a file of the same name has left in its log for changes to the new one."""
+    for remains in (Path(f"{path}{end}") for end in ("-wal", "-shm", "-journal")):
+        if remains.exists() and not path.exists():  # else another process has just made it
+            raise InputError(f"{remains} is left of a history that is no longer there; put that back, or move this away too")
 
 
 def _make_file(location: Location, path: Path) -> None:
