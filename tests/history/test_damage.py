@@ -1,11 +1,14 @@
 """Whatever happens to the file is noticed and said with what to do; nothing wrong is taken for a number."""
 
 import contextlib
+import os
 import random
 import re
 import shutil
 import sqlite3
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -183,16 +186,34 @@ def test_the_log_of_a_file_that_was_moved_away_is_not_taken_for_the_new_ones(pat
     assert not path.exists()
 
 
-def test_a_folder_without_permission(tmp_path, path):
-    tmp_path.chmod(0o500)
+@contextlib.contextmanager
+def no_rights():
+    """Whoever runs the tests, somebody who may write to no folder of others for a while; root may write everywhere."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
     try:
-        (tmp_path / "probe").touch()
-    except PermissionError:
-        assert "check the permission of the file and its folder" in refused(lambda: open_history(tmp_path / "new.db", create=True))
-    else:
-        pytest.skip("this user may write everywhere, as root may")
+        yield
     finally:
-        tmp_path.chmod(0o700)
+        if root:
+            os.seteuid(0)
+
+
+def test_folders_and_files_without_permission(path):
+    with tempfile.TemporaryDirectory() as name:  # not pytest's, which others may not enter
+        folder = Path(name)
+        shutil.copy(path, folder / "h.db")
+        (folder / "h.db").chmod(0o444)
+        folder.chmod(0o555)
+        with no_rights():
+            assert "Permission denied; check the permission of the file and its folder" in refused(lambda: open_history(folder / "n.db", create=True))
+            assert "check the permission of the file and of its folder" in refused(lambda: open_history(folder / "h.db", create=False))
+        folder.chmod(0o755)
+        (folder / "h.db").chmod(0o000)
+        folder.chmod(0o000)
+        with no_rights():
+            assert "Permission denied" in refused(lambda: open_history(folder / "h.db", create=False))
+        folder.chmod(0o755)
 
 
 def full(history, pages):
