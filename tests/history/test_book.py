@@ -197,6 +197,9 @@ def test_pruning_keeps_the_newest_of_each_device(history):
     assert history.prune(before=datetime.datetime(2026, 1, 4, 4, 0, 1, tzinfo=datetime.UTC), device="other") == 1
     assert history.prune(keep=0, device="other") == 1
     assert history.devices() == ["chip"]
+    with pytest.raises(InputError, match="no run 'a9'"):
+        history.remove("a5", "a9")
+    assert len(history.runs()) == 2
     history.remove("a5")
     assert history.series("chip", "cnot_error", "3-4").run_ids == ("a4",)
     assert history.verify() == []

@@ -17,3 +17,8 @@ def measured(run_id="r1", *, day=1, rows=ROWS, scale=1.0, **fields):
         "dof": np.full(len(rows), 12.5), "status": ("ok",) * len(rows),
     }  # fmt: skip
     return Measurements(**values | fields)
+
+
+def golden_runs():
+    """Runs and gate outcomes of the golden databases."""
+    return [(measured("golden-1", day=1), "passed"), (measured("golden-2", day=2, device="chip two", scale=1.5), "")]

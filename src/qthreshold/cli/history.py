@@ -248,19 +248,23 @@ def _only_device(history: "History") -> str:
 
 
 def _trend_dict(found: "Series") -> dict[str, Any]:
-    columns = (getattr(found, n).tolist() for n in ("taken_at", "calibrated_at", "low", "best", "high", "dof"))
     return {
         "schema": "qthreshold/trend/1", "device": found.device, "metric": found.metric, "target": found.target, "level": found.level,
-        "points": [
-            {
-                "run_id": run_id, "taken_at": _iso(taken), "calibrated_at": _iso(calibrated) if calibrated == calibrated else None,
-                "low": _known(low), "best": _known(best), "high": _known(high), "dof": _known(dof), "status": status,
-            }
-            for run_id, taken, calibrated, low, best, high, dof, status in zip(
-                found.run_ids, *columns, found.status, strict=True
-            )
-        ],
+        "points": _points(found),
     }  # fmt: skip
+
+
+def _points(found: "Series", last: int = 0) -> list[dict[str, Any]]:
+    """The newest points of a series, or all of them."""
+    start = max(len(found.run_ids) - last, 0) if last else 0
+    columns = (getattr(found, n)[start:].tolist() for n in ("taken_at", "calibrated_at", "low", "best", "high", "dof"))
+    return [
+        {
+            "run_id": run_id, "taken_at": _iso(taken), "calibrated_at": _iso(calibrated) if calibrated == calibrated else None,
+            "low": _known(low), "best": _known(best), "high": _known(high), "dof": _known(dof), "status": status,
+        }
+        for run_id, taken, calibrated, low, best, high, dof, status in zip(found.run_ids[start:], *columns, found.status[start:], strict=True)
+    ]  # fmt: skip
 
 
 def _known(value: float) -> float | None:
@@ -270,15 +274,14 @@ def _known(value: float) -> float | None:
 def _show_trend(found: "Series", most: int) -> None:
     from qthreshold.report.words import printable, span
 
-    points = _trend_dict(found)["points"]
-    title = f"{found.metric} {found.target}".rstrip()
-    show(f"{title} of {_plain(found.device)}, {counted(len(points), 'run')}, intervals at {100 * found.level:g} %:")
+    count, title = len(found.run_ids), f"{found.metric} {found.target}".rstrip()
+    show(f"{title} of {_plain(found.device)}, {counted(count, 'run')}, intervals at {100 * found.level:g} %:")
     table = _table("run", "made (UTC)", "value", "status")
-    for p in points[-most:]:
+    for p in _points(found, most):
         table.add_row(p["run_id"], _day(p["taken_at"]), span(p), "" if p["status"] == "ok" else printable(p["status"]))
     show(table)
-    if len(points) > most:
-        show(f"And {counted(len(points) - most, 'earlier run')}: --last N, or --json.")
+    if count > most:
+        show(f"And {counted(count - most, 'earlier run')}: --last N, or --json.")
 
 
 @app.command("export")
@@ -363,8 +366,7 @@ def prune(
             old = [history.entry(run)] if run is not None else history.prunable(keep, day, device)
             if old and not yes and not _agreed(old, history.name):
                 raise InputError("nothing was removed; --yes removes without a question")
-            for entry in old:  # those that were shown, whatever came in meanwhile
-                history.remove(entry.run_id)
+            history.remove(*(entry.run_id for entry in old))  # those that were shown, whatever came in meanwhile
             if json:
                 show_json({"removed": [e.run_id for e in old]})
             elif not quiet:

@@ -149,18 +149,18 @@ class History:
             f" if the new one is right, take it instead: qthreshold history add --replace RUN_DIR"
         )
 
-    def remove(self, run: str) -> None:
-        """Take a run out.
+    def remove(self, *chosen: str) -> None:
+        """Take runs out, all of them or, if an exception comes, none.
 
         Args:
-            run: Its id, or how it begins.
+            *chosen: Id of each, or how it begins.
 
         Raises:
             InputError: There is no such run, or several.
         """
         with self._database.writing() as connection:
-            run_id = self._find(connection, run)
-            _remove(connection, [connection.execute(select(runs.c.id).where(runs.c.run_id == run_id)).scalar_one()])
+            run_ids = [self._find(connection, run) for run in chosen]
+            _remove(connection, [connection.execute(select(runs.c.id).where(runs.c.run_id == run_id)).scalar_one() for run_id in run_ids])
 
     def prunable(self, keep: int | None = None, before: datetime.datetime | None = None, device: str | None = None) -> list[RunEntry]:
         """Runs that :meth:`prune` would remove."""
@@ -391,7 +391,9 @@ class History:
 
     def _read(self, connection: Connection, run_id: str) -> Measurements:
         """A run by its whole id."""
-        head = connection.execute(select(runs).where(runs.c.run_id == run_id)).one()
+        head = connection.execute(select(runs).where(runs.c.run_id == run_id)).one_or_none()
+        if head is None:  # somebody found it a moment ago
+            raise damaged(self._location, f"run {run_id} is not as it was written")
         query = select(series.c.metric, series.c.target, points.c.place, *(points.c[n] for n in _NUMBERS), points.c.status)
         rows = connection.execute(
             query.join(points, points.c.series == series.c.id).where(series.c.device == head.device, points.c.run == head.id)

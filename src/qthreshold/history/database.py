@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from qthreshold.errors import AuthenticationError, InputError, QThresholdError, StoreError
@@ -109,9 +109,17 @@ def _find_file(location: Location, path: Path, *, create: bool) -> None:
         elif not path.absolute().parent.is_dir():
             raise InputError(f"there is no folder {path.absolute().parent} for the history; make it first, or name another with --history")
         else:
+            _refuse_remains(path)
             _make_file(location, path)
     except OSError as error:
         raise StoreError(f"cannot open the history {path}: {error.strerror or error}; check the permission of the file and its folder") from None
+
+
+def _refuse_remains(path: Path) -> None:
+    """SQLite would take what a file of the same name has left in its log for changes to the new one."""
+    for remains in (Path(f"{path}{end}") for end in ("-wal", "-shm", "-journal")):
+        if remains.exists() and not path.exists():  # else another process has just made it
+            raise InputError(f"{remains} is left of a history that is no longer there; put that back, or move this away too")
 
 
 def _make_file(location: Location, path: Path) -> None:
@@ -219,6 +227,8 @@ def explained(location: Location) -> Iterator[None]:
         raise _in_words(location, error.orig) from None
     except sqlite3.Error as error:
         raise _in_words(location, error) from None
+    except (NoResultFound, MultipleResultsFound):
+        raise damaged(location, "a table and its index do not agree") from None
     except UnicodeDecodeError:
         raise damaged(location, "a text in it is no text") from None
     except SQLAlchemyError as error:
@@ -246,18 +256,20 @@ def _of_file(location: Location, error: sqlite3.Error) -> QThresholdError:
     return damaged(location, said)
 
 
-_DISK_FULL, _LOCK_TIMEOUT, _NO_PRIVILEGE, _READ_ONLY = "53100", "55P03", "42501", "25006"
+_DISK_FULL, _LOCK_TIMEOUT = "53100", "55P03"
+_NO_RIGHT = ("42501", "25006", "3F000")  # no privilege, only reading allowed, no schema that this user may see
 _TAKEN = ("42P07", "42701", "42703", "42P01")  # a table or column that should not be there, or should
 
 
 def _of_server(location: Location, error: BaseException | None) -> QThresholdError:
     state = getattr(error, "sqlstate", None) or ""
-    said = location.scrubbed(str(error)) or type(error).__name__
+    primary = getattr(getattr(error, "diag", None), "message_primary", None)  # without the statement
+    said = location.scrubbed(primary or str(error)) or type(error).__name__
     if state == _LOCK_TIMEOUT:
         return StoreError(f"another process has been writing to {location.name} for over {LOCK_SECONDS:g} s; wait for it or stop it, then try again")
     if state == _DISK_FULL:
         return StoreError(f"cannot write {location.name}: the server's disk is full; what was added before is kept")
-    if state in (_NO_PRIVILEGE, _READ_ONLY):
+    if state in _NO_RIGHT:
         return StoreError(f"this user may not write {location.name} ({said}); ask its administrator for the right to")
     if state in _TAKEN:
         return StoreError(f"{location.name} does not hold the tables of a history ({said}); give the history a database of its own")
