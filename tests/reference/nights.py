@@ -97,17 +97,40 @@ def history(nights, *, calibrated_at=None):
     return out
 
 
-def recipe_of(name="quick"):
-    """A shipped recipe."""
-    from qthreshold.workflow import load_recipe
-
-    return load_recipe(name)
-
-
-def small_recipe():
-    """Shorter than any shipped one."""
+def nightly_recipe():
+    """Shorter than any shipped one, with lengths that need no search."""
     return Recipe.model_validate({
         "schema": "qthreshold/recipe/1", "name": "nightly", "readout": {"patterns": 2, "shots": 500},
         "one_qubit": {"length_factors": [0.0, 0.25], "sequences": 4, "shots": 200},
-        "two_qubit": {"lengths": "optimal", "fewest_lengths": 3, "sequences": 6, "shots": 200},
+        "two_qubit": {"length_factors": [0.0, 0.3, 1.0], "sequences": 6, "shots": 200},
     })  # fmt: skip
+
+
+def quiet_nights(recipe, seed, *, nights=30, qubits=5, scatter=0.0):
+    """Tables of a device that does not drift; ``scatter``: log-normal, of the errors of its pairs from night to night, about one level."""
+    rng = np.random.default_rng(seed)
+    factors = np.exp(scatter * rng.standard_normal((nights, qubits - 1)))
+    return [measured(line_profile(qubits, worse=dict(enumerate(f.tolist()))), recipe, seed * 1000 + k) for k, f in enumerate(factors)]
+
+
+DRIFTS_FROM, DIES_ON = 8, 20
+"""Nights, counted from 1, of :func:`troubled_nights`."""
+
+
+def troubled_nights(recipe, seed, *, nights=30, qubits=7, pairs=(0, 2, 4), growth=0.05):
+    """Tables of a device of which some pairs get worse by a share every night from one night on, and the last qubit dies.
+
+    Args:
+        recipe: What is run.
+        seed: Of the first night; the others follow.
+        nights: How many.
+        qubits: Of the line.
+        pairs: First qubits of the pairs that get worse.
+        growth: By which share the error of their native gate grows.
+    """
+    out = []
+    for k in range(nights):
+        factor = (1 + growth) ** max(0, k + 2 - DRIFTS_FROM)
+        dead = (qubits - 1,) if k + 1 >= DIES_ON else ()
+        out.append(measured(line_profile(qubits, worse=dict.fromkeys(pairs, factor), dead=dead), recipe, seed * 1000 + k))
+    return out

@@ -69,7 +69,8 @@ def _score(x: Real, errors: Real, dof: Real, seen: npt.NDArray[np.bool_]) -> Rea
     before, n = seen[:, :-1], seen[:, :-1].sum(axis=1)
     plain = x[:, :-1] - (np.where(before, x[:, :-1], 0.0).sum(axis=1) / n)[:, None]
     spread = np.where(before, plain**2, 0.0).sum(axis=1) / n
-    s2 = np.maximum(s2, np.maximum(1e-12 * spread, 1e-200)[:, None])  # an error of 0 cannot be divided by
+    least = np.maximum(1e-12 * spread, (1e-12 * np.abs(x).max(axis=1)) ** 2 + 1e-60)
+    s2 = np.maximum(s2, least[:, None])  # an error of 0 cannot be divided by
     w = np.where(before, 1 / np.where(before, s2[:, :-1], 1.0), 0.0)
     total = w.sum(axis=1)
     mean = (w * plain).sum(axis=1) / total
@@ -117,7 +118,7 @@ def threshold(chance: float, window: int, reference: float = REFERENCE) -> float
 
     Args:
         chance: That it alarms at least once, between 0 and 1.
-        window: Nights, from a start at 0.
+        window: Nights, from a start at 0. In very few, chances below that of a score at its limit are reached by no alarm at all.
         reference: As in :func:`cusum`.
 
     Raises:
@@ -132,19 +133,23 @@ def threshold(chance: float, window: int, reference: float = REFERENCE) -> float
     low, high = 0.0, 4.0
     while false_alarm_chance(high, window, reference) > chance:
         low, high = high, 2 * high
-    goal = np.log(chance)
-    f_low, f_high = (np.log(false_alarm_chance(h, window, reference)) - goal for h in (low, high))
-    for _ in range(40):  # the logarithm is almost straight in h: regula falsi, halved where one end stays (Illinois)
+    f_low, f_high = _excess(low, chance, window, reference), _excess(high, chance, window, reference)
+    if f_low <= 0:
+        return low
+    reached = f_high  # that of ``high``
+    while high - low > 1e-9 and reached < -1e-6:  # the logarithm is almost straight in h: regula falsi, halved where one end stays (Illinois)
         middle = (low * f_high - high * f_low) / (f_high - f_low)
-        f = np.log(false_alarm_chance(middle, window, reference)) - goal
-        if abs(f) < 1e-6:
-            return float(middle)
-        if f * f_high < 0:
-            low, f_low = high, f_high
+        f = _excess(middle, chance, window, reference)
+        if f > 0:
+            low, f_low, f_high = middle, f, f_high / 2
         else:
-            f_low /= 2
-        high, f_high = middle, f
+            high, f_high, reached, f_low = middle, f, f, f_low / 2
     return float(high)
+
+
+def _excess(h: float, chance: float, window: int, reference: float) -> float:
+    """Logarithm of the chance of an alarm over the one that is wanted."""
+    return float(np.log(max(false_alarm_chance(h, window, reference), 1e-3 * chance) / chance))
 
 
 def false_alarm_chance(h: float, window: int, reference: float = REFERENCE) -> float:
