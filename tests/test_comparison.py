@@ -6,7 +6,7 @@ import pytest
 from qthreshold.comparison import OF_DEVICE, compare_measurements
 from qthreshold.errors import InputError
 from qthreshold.measurements import METRICS, make_measurements
-from reference.nights import night
+from reference.grid_nights import night
 from reference.reports import no_counts, one_pair_lost
 
 QUIET = [make_measurements(night(seed)) for seed in range(1, 7)]

@@ -11,7 +11,7 @@ from qthreshold.errors import InputError
 from qthreshold.gate import Gate, Limit, run_gate, unreadable
 from qthreshold.measurements import make_measurements
 from reference.checks import RESULTS
-from reference.nights import night
+from reference.grid_nights import night
 from reference.reports import no_counts, one_pair_lost
 
 RUN = night(1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qthreshold.measurements import METRICS, from_dict, make_measurements
-from reference.nights import night
+from reference.grid_nights import night
 from reference.reports import no_counts, one_pair_lost, reference_only
 
 

@@ -15,7 +15,7 @@ from qthreshold.device_report import Bound, DeviceReport, Value, explain
 from qthreshold.identity import Interval
 from qthreshold.measurements import Row
 from reference.commands import plain_environment
-from reference.nights import night
+from reference.grid_nights import night
 from reference.reports import one_pair_lost
 
 REPORT = DeviceReport.of(night(1))
