@@ -37,7 +37,7 @@ def any_measurements(draw):
     )  # fmt: skip
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(m=any_measurements())
 def test_any_run_comes_back_as_it_was(where, m):
     with open_history(where, create=True) as history:

@@ -93,7 +93,7 @@ def test_a_file_that_was_cut_off_is_noticed(path, share):
     assert found[0] if found else re.search(REMEDY, error)
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(20))
 def test_flipped_bits_are_noticed_or_change_nothing(path, sound, seed):
     rng, data = random.Random(seed), bytearray(path.read_bytes())
     for _ in range(rng.choice([1, 1, 1, 40])):
@@ -238,7 +238,7 @@ def test_a_file_that_may_only_be_read_is_not_written(path):
 
 
 def test_a_lock_that_nobody_lets_go(where, monkeypatch):
-    monkeypatch.setattr("qthreshold.history.database.LOCK_SECONDS", 0.2 if "postgresql" not in where else 1)
+    monkeypatch.setattr("qthreshold.history.database.LOCK_SECONDS", 0.3)
     with open_history(where, create=True) as first, open_history(where, create=True) as second:
         first.add(measured("r1"))
         with first._database.writing():

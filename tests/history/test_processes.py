@@ -45,7 +45,7 @@ def test_one_run_added_by_ten_processes_is_there_once(where):
         assert history.verify() == []
 
 
-@pytest.mark.parametrize(("times", "longest"), [(10, 0.4), (25, 0.05)])
+@pytest.mark.parametrize(("times", "longest"), [(8, 0.4), (20, 0.05)])
 def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(where, times, longest):
     acknowledged = adders("killed", where, times, longest)["acknowledged"]
     with open_history(where, create=True) as history:
@@ -53,4 +53,4 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(where, times, 
         assert set(acknowledged) <= there
         assert len(there) <= len(acknowledged) + times  # a kill may come between the commit and the word of it
         assert history.verify() == []
-    assert len(acknowledged) > 10 or longest < 0.1  # that soon, most had not begun
+    assert acknowledged or longest < 0.1  # that soon, the history may not even be there

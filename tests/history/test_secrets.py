@@ -100,6 +100,18 @@ def test_no_command_that_works_says_the_password(postgresql, monkeypatch, capsys
     assert "postgresql://lab@127.0.0.1" in here(["history", "list"], monkeypatch, capsys).out
 
 
+@pytest.mark.parametrize(
+    "words", [("list", "URL"), ("add", "URL"), ("show", "URL"), ("trend", "-d", "URL"), ("prune", "--run", "URL", "-y"), ("list", "--last", "URL")]
+)
+def test_a_url_in_the_wrong_place_keeps_its_password(words, postgresql, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with open_history("qthreshold-history.db", create=True) as history:
+        history.add(measured("r1"))
+    url = postgresql.url()
+    answer = search(here(["history", *(url if w == "URL" else w for w in words)], monkeypatch, capsys))
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+
+
 def test_a_lost_connection_is_said_in_one_line(postgresql):
     import psycopg
 

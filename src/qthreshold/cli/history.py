@@ -76,7 +76,7 @@ def add(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Add finished runs, with what the gate said where they have a check.json. A run that is there already is left alone.
+    """Add finished runs, and what the gate said. A run that is there already is left alone; the gate's word is in its directory's check.json.
 
     \b
     Examples:
@@ -293,7 +293,7 @@ def export(
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to write; else stdout.")] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON lines instead of CSV.")] = False,
 ) -> None:
-    """Every number of every run: CSV that is safe to open in a spreadsheet, or JSON lines with all digits."""
+    """Every number of every run. CSV that is safe to open in a spreadsheet, or JSON lines with all digits."""
     with guarded(), _open(where) as history:
         from qthreshold.datafiles import near_matches
         from qthreshold.errors import InputError
@@ -392,7 +392,7 @@ def _agreed(old: "list[RunEntry]", name: str) -> bool:
 
 @app.command("verify")
 def verify(where: Where = _FILE, json: Json = False, quiet: Quiet = False) -> None:
-    """Check the whole database: its structure, and every run against the id of its content. Exit code 4 if anything is wrong."""
+    """Check the whole database. Its structure, and every run against the id of its content; exit code 4 if anything is wrong."""
     with guarded(), _open(where) as history:
         from qthreshold.errors import StoreError
 
