@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from qthreshold.cli import backends, check, circuits, doctor, history, ingest, interpretations, judge, report, rules, run, stages
-from qthreshold.cli.common import set_debug
+from qthreshold.cli.common import set_debug, without_passwords
 
 __all__ = ["app", "run_command"]
 
@@ -73,6 +73,7 @@ def run_command() -> int:
             error.show()
         else:
             command = getattr(getattr(error, "ctx", None), "command_path", "qthreshold")
-            print(f"qthreshold: {' '.join(error.format_message().split()).rstrip('.')}; see '{command} --help'.", file=sys.stderr)
+            said = without_passwords(" ".join(error.format_message().split())).rstrip(".")
+            print(f"qthreshold: {said}; see '{command} --help'.", file=sys.stderr)
         code = 2
     return code if isinstance(code, int) else 0
