@@ -77,7 +77,7 @@ def test_version(call):
 def piped(tmp_path_factory):
     """The main job as a user starts it, output piped: the answer, and where it ran."""
     directory = tmp_path_factory.mktemp("piped")
-    return qthreshold("run", "-b", "aer:tiny-5", "-r", "quick", "--seed", 7, cwd=directory), directory
+    return qthreshold("run", "-b", "aer:tiny-5", "-r", "quick", "--seed", 7, cwd=directory, figures=True), directory
 
 
 def test_the_main_job_answers_first_and_says_where_everything_is(piped):
@@ -92,6 +92,7 @@ def test_the_main_job_answers_first_and_says_where_everything_is(piped):
     assert "not legal advice" in answer.out
     contract = "device.json plan.npz tickets counts decays.npz fits.npz metrics.json frontier.npz verdict.json summary.json manifest.json"
     assert set(contract.split()) <= {p.name for p in run.iterdir()}
+    assert 'id="figure-staircase"' in (run / "report.html").read_text()
 
 
 def test_progress_goes_to_stderr(piped):
