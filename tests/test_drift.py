@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qthreshold.drift import DAY, find_drift
-from reference.histories import count_series, series_of, works_series
+from reference.histories import count_series, noise, series_of, works_series
 from reference.nights import DIES_ON, DRIFTS_FROM, FIRST, history, nightly_recipe, troubled_nights
 
 
@@ -129,6 +129,13 @@ def test_series_of_two_devices_are_refused():
     with pytest.raises(ValueError, match="false alarms"):
         find_drift([], false_alarms=0)
     assert find_drift([]) == ()
+
+
+def test_series_of_unequal_length_are_charted_as_if_alone():
+    long, short = series_of(1 + 0.1 * noise(40)), series_of(1 + 0.1 * noise(12, seed=7), target="1-2")
+    together = find_drift([long, short])
+    assert [d.runs for d in together] == [40, 12]
+    assert together[1].rises == find_drift([short, short.replace(target="2-3")])[0].rises
 
 
 def test_the_json_form_says_all_and_holds_no_nan(troubled):
