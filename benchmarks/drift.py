@@ -21,6 +21,7 @@ from qthreshold.numerics.charts import threshold
 from qthreshold.numerics.drift import change_points
 from qthreshold.numerics.intervals import clopper_pearson
 from qthreshold.workflow import load_recipe
+from reference.histories import series_of
 from reference.nights import DAY, DIES_ON, DRIFTS_FROM, FIRST, history, quiet_nights, troubled_nights
 
 
@@ -60,6 +61,17 @@ def speed():
     started = time.perf_counter()
     steps = change_points(x, 1.0, 0.05).index.size
     print(f"steps of 10,000 values, {steps} found: {time.perf_counter() - started:.2f} s")
+    for nights in (30, 365):
+        series = [
+            series_of(5e-3 * (1 + 0.1 * rng.standard_normal(nights)), error=4e-4, metric=metric, target=target)
+            for metric, targets in (
+                ("cnot_error", [f"{i}-{i + 1}" for i in range(150)]), ("readout_error", map(str, range(133))), ("one_qubit_error", map(str, range(133))),
+            )
+            for target in targets
+        ]  # fmt: skip
+        started = time.perf_counter()
+        find_drift(series)
+        print(f"drift of 133 qubits and 150 pairs over {nights} nights: {time.perf_counter() - started:.1f} s")
 
 
 def main():

@@ -4,20 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qthreshold.drift import DAY, find_drift
-from qthreshold.series import Series
+from reference.histories import count_series, noise, series_of, works_series
 from reference.nights import DIES_ON, DRIFTS_FROM, FIRST, history, nightly_recipe, troubled_nights
-
-
-def series_of(values, *, error=0.1, metric="cnot_error", target="0-1", status=None, device="lab", spans=None, calibrated=np.nan):
-    """A series with normal intervals; ``spans`` gives ends of its own."""
-    x = np.asarray(values, dtype=float)
-    low, high = (x - 1.959964 * error, x + 1.959964 * error) if spans is None else spans
-    at = FIRST + DAY * np.arange(len(x))
-    return Series(
-        device=device, metric=metric, target=target, level=0.95, run_ids=tuple(f"run-{k}" for k in range(1, len(x) + 1)), taken_at=at,
-        calibrated_at=at - calibrated * 3600, best=x, low=low, high=high, dof=np.full(len(x), np.inf),
-        status=tuple(status) if status else tuple("ok" if np.isfinite(v) else "no_data" for v in x),
-    )  # fmt: skip
 
 
 def night(at):
@@ -29,9 +17,8 @@ def one(*args, **more):
     return find_drift([series_of(*args, **more)])[0]
 
 
-def works(*values):
-    x = np.array(values)
-    return one(x, metric="works", target="5", spans=(x, x))
+def works(*values, **more):
+    return find_drift([works_series(values, **more)])[0]
 
 
 @pytest.fixture(scope="module")
@@ -108,17 +95,17 @@ def test_a_qubit_must_have_worked_to_stop_and_lost_counts_are_no_death():
     assert works(1, 1, 1, 0, 1).alarm is None
     assert works(1, 1, 1, 0.5).alarm is None
     assert works(1, 0.3, 1, 0.4, 0.4, 0.4, 0.4, 1, 0).alarm is None  # it never surely worked
-    x = np.array([1.0, 1, 1, 0])
-    assert one(x, metric="works", target="5", spans=(x, x), status=["ok"] * 3 + ["no_data"]).alarm is None
+    assert works(1, 1, 1, 0, status=["ok"] * 3 + ["no_data"]).alarm is None
 
 
 def test_a_count_stops_where_it_surely_was_higher():
-    def count(best, low, high):
-        return one(best, metric="working_qubits", target="", spans=(np.array(low), np.array(high)))
+    def alarm(*values):
+        return find_drift([count_series(*values)])[0].alarm
 
-    assert count([7, 7, 7, 6], [7, 7, 7, 6], [7, 7, 7, 6]).alarm.kind == "stopped working"
-    assert count([7, 7, 7, 6], [6, 6, 6, 6], [7, 7, 7, 7]).alarm is None
-    assert count([7, 7, 6], [7, 7, 6], [7, 7, 6]).alarm is None
+    assert alarm([7, 7, 7, 6]).kind == "stopped working"
+    assert alarm([7, 7, 7, 6], [6, 6, 6, 6], [7, 7, 7, 7]) is None
+    assert alarm([7, 7, 6]) is None
+    assert alarm([7, 7, 7, 6, 7]) is None
 
 
 def test_states_of_what_has_no_number():
@@ -142,6 +129,13 @@ def test_series_of_two_devices_are_refused():
     with pytest.raises(ValueError, match="false alarms"):
         find_drift([], false_alarms=0)
     assert find_drift([]) == ()
+
+
+def test_series_of_unequal_length_are_charted_as_if_alone():
+    long, short = series_of(1 + 0.1 * noise(40)), series_of(1 + 0.1 * noise(12, seed=7), target="1-2")
+    together = find_drift([long, short])
+    assert [d.runs for d in together] == [40, 12]
+    assert together[1].rises == find_drift([short, short.replace(target="2-3")])[0].rises
 
 
 def test_the_json_form_says_all_and_holds_no_nan(troubled):

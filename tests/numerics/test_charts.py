@@ -61,7 +61,7 @@ def test_scores_of_nights_that_scatter_are_standard_normal_and_independent():
 @pytest.mark.parametrize("scatter", [0.0, 0.5, 1.0, 4.0])
 def test_with_stated_errors_alarms_are_at_most_as_frequent(scatter):
     """Nights of unequal precision, errors known from 10 degrees of freedom each, and scatter of the device on top."""
-    rng, rows = np.random.default_rng(4), 6000
+    rng, rows = np.random.default_rng(4), 3000
     true = np.where(rng.random((rows, 30)) < 0.3, 0.5, 1.0)
     x = 20 + rng.standard_normal((rows, 30)) * np.hypot(true, scatter)
     stated = true * np.sqrt(rng.chisquare(10, true.shape) / 10)

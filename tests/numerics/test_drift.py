@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from qthreshold.numerics.drift import change_points, evened_errors, linear_trend
+from qthreshold.numerics.drift import change_points, evened_errors, linear_trend, log_noise
 
 
 def share_bound(chance, trials, sigmas=4):
@@ -33,7 +33,7 @@ def test_with_much_scatter_it_is_the_usual_regression():
 @pytest.mark.parametrize("scatter", [0.0, 1.0, 5.0])
 @pytest.mark.parametrize("nights", [4, 12, 40])
 def test_the_interval_holds_the_slope(scatter, nights):
-    rng, trials = np.random.default_rng([3, nights]), 1500
+    rng, trials = np.random.default_rng([3, nights]), 600
     hits = 0
     for _ in range(trials):
         true = rng.choice([0.5, 1.0], nights)
@@ -58,14 +58,14 @@ def test_missing_nights_are_left_out_and_two_are_too_few():
 def test_errors_that_differ_by_chance_become_equal(nights, dof):
     rng = np.random.default_rng(nights)
     stated = 0.1 * np.sqrt(rng.chisquare(dof, nights) / dof) + 1e-9
-    even = evened_errors(np.ones(nights), stated, dof)
+    even = evened_errors(np.ones(nights), stated, log_noise(dof))
     assert np.ptp(np.log(even)) <= np.ptp(np.log(stated)) + 1e-9
     assert np.log(even).mean() == pytest.approx(np.log(stated).mean())
 
 
 def test_nights_that_were_measured_better_keep_their_errors():
     stated = np.array([0.1] * 10 + [0.01] * 10)
-    assert evened_errors(np.ones(20), stated, 50) == pytest.approx(stated, rel=0.1)
+    assert evened_errors(np.ones(20), stated, log_noise(50)) == pytest.approx(stated, rel=0.1)
 
 
 @pytest.mark.parametrize("nights", [6, 12, 30, 200])

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qthreshold.numerics import special
-from qthreshold.numerics.drift import evened_errors
+from qthreshold.numerics.drift import evened_errors, log_noise
 
 __all__ = ["REFERENCE", "cusum", "false_alarm_chance", "self_starting_scores", "threshold"]
 
@@ -51,7 +51,7 @@ def self_starting_scores(values: npt.ArrayLike, errors: npt.ArrayLike, dof: npt.
         >>> self_starting_scores([[1.0, 1.2, 0.8, 1.0, 3.0]], 0.1).round(2).tolist()
         [[nan, nan, -0.97, 0.0, 3.15]]
     """
-    x, e, nu = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (values, errors, dof)))
+    x, e, noise = np.broadcast_arrays(np.asarray(values, dtype=float), np.asarray(errors, dtype=float), log_noise(dof))
     seen = np.isfinite(x) & np.isfinite(e)
     x = np.where(seen, x, 0.0)
     out = np.full(x.shape, np.nan)
@@ -59,13 +59,13 @@ def self_starting_scores(values: npt.ArrayLike, errors: npt.ArrayLike, dof: npt.
     for k in range(x.shape[1]):
         rows = np.flatnonzero(seen[:, k] & (count[:, k] >= 2))
         if rows.size:
-            out[rows, k] = _score(x[rows, : k + 1], e[rows, : k + 1], nu[rows, : k + 1], seen[rows, : k + 1])
+            out[rows, k] = _score(x[rows, : k + 1], e[rows, : k + 1], noise[rows, : k + 1], seen[rows, : k + 1])
     return out
 
 
-def _score(x: Real, errors: Real, dof: Real, seen: npt.NDArray[np.bool_]) -> Real:
+def _score(x: Real, errors: Real, noise: Real, seen: npt.NDArray[np.bool_]) -> Real:
     """Score of the last column against those before it, ``(R,)``."""
-    s2 = evened_errors(np.where(seen, x, np.nan), errors, dof) ** 2
+    s2 = evened_errors(np.where(seen, x, np.nan), errors, noise) ** 2
     before, n = seen[:, :-1], seen[:, :-1].sum(axis=1)
     plain = x[:, :-1] - (np.where(before, x[:, :-1], 0.0).sum(axis=1) / n)[:, None]
     spread = np.where(before, plain**2, 0.0).sum(axis=1) / n

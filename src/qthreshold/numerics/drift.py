@@ -15,7 +15,7 @@ import numpy.typing as npt
 from qthreshold.numerics import special
 from qthreshold.numerics.intervals import satterthwaite, student_t
 
-__all__ = ["ChangePoints", "Trend", "change_points", "evened_errors", "linear_trend"]
+__all__ = ["ChangePoints", "Trend", "change_points", "evened_errors", "linear_trend", "log_noise"]
 
 Real = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -78,7 +78,7 @@ def linear_trend(times: npt.ArrayLike, values: npt.ArrayLike, errors: npt.ArrayL
     t, x, e, nu = _known(values, times, values, errors, dof)
     if len(x) < 3 or np.ptp(t) == 0:
         return Trend(*[np.nan] * 8)
-    s2 = _floored(evened_errors(x, e, nu) ** 2, x)
+    s2 = _floored(evened_errors(x, e, log_noise(nu)) ** 2, x)
     w = 1 / s2
     design = np.stack([np.ones_like(t), (t - t.mean()) / np.ptp(t)], axis=1)
     inverse = np.linalg.inv((design.T * w) @ design)
@@ -98,18 +98,23 @@ def linear_trend(times: npt.ArrayLike, values: npt.ArrayLike, errors: npt.ArrayL
     return Trend(slope, slope - half * error, slope + half * error, centre, value, error, float(np.sqrt(scale / w.sum())), half)
 
 
-def evened_errors(values: npt.ArrayLike, errors: npt.ArrayLike, dof: npt.ArrayLike) -> Real:
+def log_noise(dof: npt.ArrayLike) -> Real:
+    """Variance of the logarithm of an estimated variance: the trigamma function of half its degrees of freedom, at least 1."""
+    return np.asarray(special.polygamma(1, np.clip(np.asarray(dof, dtype=float), 1, 1e9) / 2))
+
+
+def evened_errors(values: npt.ArrayLike, errors: npt.ArrayLike, noise: npt.ArrayLike) -> Real:
     """Standard errors without what is chance in them.
 
     A standard error from few sequences scatters by itself, and small values tend to come with small errors; weights made from such errors pull
     every mean down. Logarithms of the variances are therefore drawn to their mean as far as their spread can be chance (James and Stein): by
-    the trigamma function of half the degrees of freedom, and by the variance of the value itself, since an error grows with its value at
+    the noise of the logarithms themselves, and by the variance of the value itself, since an error grows with its value at
     most in proportion. Nights that were measured much better than others keep their errors.
 
     Args:
         values: Estimates, ``(..., K)``; NaN where there is none.
         errors: Their standard errors, the same.
-        dof: Degrees of freedom behind each error, the same.
+        noise: :func:`log_noise` of the degrees of freedom behind each, the same.
 
     Returns:
         Shape ``(..., K)``; as given where an error is 0 or NaN.
@@ -119,12 +124,12 @@ def evened_errors(values: npt.ArrayLike, errors: npt.ArrayLike, dof: npt.ArrayLi
         B. Efron, C. Morris, Journal of the American Statistical Association 70, 311 (1975).
 
     Example:
-        >>> evened_errors([1.0, 1.0, 1.0], [0.1, 0.11, 0.09], 10).round(4).tolist()
+        >>> evened_errors([1.0, 1.0, 1.0], [0.1, 0.11, 0.09], log_noise(10)).round(4).tolist()
         [0.0997, 0.0997, 0.0997]
-        >>> evened_errors([1.0, 1.0, 1.0], [0.1, 0.1, 0.001], 100).round(4).tolist()
+        >>> evened_errors([1.0, 1.0, 1.0], [0.1, 0.1, 0.001], log_noise(100)).round(4).tolist()
         [0.0997, 0.0997, 0.001]
     """
-    x, s, nu = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (values, errors, dof)))
+    x, s, own = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (values, errors, noise)))
     usable = np.isfinite(x) & (s > 0) & np.isfinite(s)
     count = np.maximum(usable.sum(axis=-1, keepdims=True), 1)
 
@@ -134,7 +139,7 @@ def evened_errors(values: npt.ArrayLike, errors: npt.ArrayLike, dof: npt.ArrayLi
     log = np.log(np.where(usable, s, 1.0) ** 2)
     size = mean(np.abs(np.where(usable, x, 0.0))) ** 2
     relative = np.minimum(1.0, mean(_squares(s, usable)) / np.where(size > 0, size, 1e-300))
-    chance = special.polygamma(1, np.clip(nu, 1, 1e9) / 2) + 4 * relative
+    chance = own + 4 * relative
     middle = mean(log)
     real = np.maximum(0.0, mean((log - middle) ** 2) * count / np.maximum(count - 1, 1) - mean(chance))
     kept = real / np.maximum(real + chance, 1e-300)
@@ -253,7 +258,7 @@ class _Parts:
     @classmethod
     def of(cls, x: Real, errors: Real, dof: Real) -> "_Parts":
         n = len(x)
-        s2 = _floored(evened_errors(x, errors, dof) ** 2, x)
+        s2 = _floored(evened_errors(x, errors, log_noise(dof)) ** 2, x)
         excess = 0.0
         if n > 1:
             pair = s2[1:] + s2[:-1]
