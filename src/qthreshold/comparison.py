@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from qthreshold.errors import InputError
 from qthreshold.identity import Interval
-from qthreshold.measurements import LOWER_IS_WORSE, Measurements
+from qthreshold.measurements import LOWER_IS_WORSE, PER_TARGET, Measurements
 from qthreshold.numerics.comparison import false_discovery_rate, mean_of_repeats, probability_of_excess
 from qthreshold.numerics.intervals import satterthwaite, student_t
 
@@ -26,7 +26,6 @@ OF_DEVICE = ("cnot_error.mean", "readout_error.mean", "one_qubit_error.mean", "w
 """Metrics of the whole device that are compared; medians and extremes follow from the pairs and qubits, which are all compared."""
 NEW = "not measured in the baseline"
 """Reason of what cannot be compared because the baseline lacks it."""
-_OF_TARGETS = ("cnot_error", "readout_error", "one_qubit_error", "works")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +122,7 @@ def compare_measurements(
         _require_same(earlier, after)
     lost = after.missing > 0 or "no_data" in after.status
     keys = [(name, "") for name in OF_DEVICE] + sorted(
-        {k for m in (*baseline, after) for k in zip(m.metric, m.target, strict=True) if k[0] in _OF_TARGETS}, key=_order
+        {k for m in (*baseline, after) for k in zip(m.metric, m.target, strict=True) if k[0] in PER_TARGET}, key=_order
     )
     old, new = np.stack([_columns(m, keys) for m in baseline], axis=1), _columns(after, keys)
     tests = _tests(old, new, np.array([k[0] in LOWER_IS_WORSE for k in keys]), np.array([k[0] == "works" for k in keys]), max_regression)
@@ -156,7 +155,7 @@ def _require_same(before: Measurements, after: Measurements) -> None:
 
 
 def _order(key: tuple[str, str]) -> tuple[int, list[int]]:
-    return _OF_TARGETS.index(key[0]), [int(part) for part in key[1].split("-")]
+    return PER_TARGET.index(key[0]), [int(part) for part in key[1].split("-")]
 
 
 def _columns(m: Measurements, keys: Sequence[tuple[str, str]]) -> Real:

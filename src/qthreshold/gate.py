@@ -13,7 +13,7 @@ from qthreshold.check import Case, CheckResult
 from qthreshold.comparison import NEW, Change, Comparison, compare_measurements
 from qthreshold.datafiles import near_matches
 from qthreshold.errors import InputError
-from qthreshold.measurements import METRICS, Measurements, in_words, make_measurements
+from qthreshold.measurements import METRICS, PER_TARGET, Measurements, in_words, make_measurements
 from qthreshold.numerics.comparison import false_discovery_rate, probability_of_excess
 from qthreshold.result import RunRecords
 from qthreshold.schema import FieldError, Schema
@@ -25,7 +25,6 @@ Real = npt.NDArray[np.float64]
 
 EXIT_PASSED, EXIT_FAILED, EXIT_UNDETERMINED, EXIT_INFRASTRUCTURE, EXIT_REGRESSION = 0, 1, 3, 4, 5
 
-_PER_TARGET = ("cnot_error", "readout_error", "one_qubit_error", "works")
 _NO_VERDICT = ("not_verified",)
 
 
@@ -76,12 +75,12 @@ class Limit(Schema):
             raise FieldError(("min",), f"min {self.min:g} is above max {self.max:g}")
         numbers = self.target.split("-")
         fits = all(n.isascii() and n.isdecimal() for n in numbers) and len(numbers) == (2 if self.metric == "cnot_error" else 1)
-        if self.target and (self.metric not in _PER_TARGET or not fits):
+        if self.target and (self.metric not in PER_TARGET or not fits):
             raise FieldError(("target",), f"{self.target!r} is no target of {self.metric}, {_TARGETS.get(self.metric, 'which is of the device')}")
         return self
 
 
-_TARGETS = {"cnot_error": "whose targets are pairs such as 3-4"} | dict.fromkeys(_PER_TARGET[1:], "whose targets are qubits such as 5")
+_TARGETS = {"cnot_error": "whose targets are pairs such as 3-4"} | dict.fromkeys(PER_TARGET[1:], "whose targets are qubits such as 5")
 
 
 class Gate(Schema):
@@ -236,7 +235,7 @@ def _limit(m: Measurements, limit: Limit, gate: Gate, incomplete: bool) -> list[
     for end, sign in (("max", 1.0), ("min", -1.0)):
         bound = getattr(limit, end)
         if bound is not None:
-            cases += _held(m, rows, end, sign, bound, gate, incomplete=incomplete and limit.metric not in _PER_TARGET)
+            cases += _held(m, rows, end, sign, bound, gate, incomplete=incomplete and limit.metric not in PER_TARGET)
     return cases
 
 

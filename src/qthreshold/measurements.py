@@ -18,7 +18,7 @@ from qthreshold.numerics.intervals import mean_of_finite_set, student_t
 if TYPE_CHECKING:  # a table that was made needs none of what it was made from, which takes a while to import
     from qthreshold.result import RunRecords
 
-__all__ = ["LOWER_IS_WORSE", "METRICS", "Measurements", "Row", "from_dict", "in_words", "make_measurements"]
+__all__ = ["LOWER_IS_WORSE", "METRICS", "PER_TARGET", "Measurements", "Row", "from_dict", "in_words", "make_measurements"]
 
 Real = npt.NDArray[np.float64]
 
@@ -39,6 +39,9 @@ METRICS: dict[str, str] = {
     "works": "probability that a qubit works",
 }
 """What there is to compare, in words. The last four have a row for each pair or qubit, the others one row for the device."""
+
+PER_TARGET = ("cnot_error", "readout_error", "one_qubit_error", "works")
+"""Metrics of pairs and qubits."""
 
 LOWER_IS_WORSE = ("working_qubits", "connected_working_qubits", "works")
 """Metrics of which more is better."""

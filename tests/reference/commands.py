@@ -88,8 +88,8 @@ def plain_environment(*, figures=False):
 def qthreshold(*args, cwd=None, env=None, figures=False, **options):
     """Run a command to its end; its pages have figures only if they are wanted."""
     done = subprocess.run(
-        command(*args), cwd=cwd, env=plain_environment(figures=figures) | (env or {}), stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=120,
-        check=False, **options,
+        command(*args), cwd=cwd, env=plain_environment(figures=figures) | (env or {}), stdin=subprocess.DEVNULL, capture_output=True,
+        encoding="utf-8", timeout=120, check=False, **options,
     )  # fmt: skip
     return Answer(done.returncode, done.stdout, done.stderr)
 

@@ -38,7 +38,7 @@ def test_the_index_has_devices_with_alarms_first(files):
 def test_a_page_has_alarms_first_and_says_what_changed(files):
     text = files[page_name("troubled")]
     parts = rows(text, "Table of pairs and qubits")
-    assert parts[0].startswith("C-NOT error of pair 1-2 alarm since 2026-11-")
+    assert parts[0].startswith("C-NOT error of pair 1-2 rises, alarm since 2026-11-")
     assert parts[1].startswith("Qubit 5 stopped working on 2026-11-30")
     assert "C-NOT error of pair 1-2" in " ".join(rows(text, "Steps of a level"))
     assert "7.0 hours before" in text

@@ -39,7 +39,7 @@ def test_the_sentence_answers_first(rising, quiet, stepping):
 
 
 def test_sentences_of_what_stopped_or_was_never_seen():
-    assert drift_sentence(found(works_series([1, 1, 1, 0]))[1]) == "Qubit 5: stopped working on 2026-11-04, now probability that it works 0."
+    assert drift_sentence(found(works_series([1, 1, 1, 0]))[1]) == "Qubit 5: stopped working on 2026-11-04, works now with probability 0."
     assert "fewer for sure since 2026-11-04" in drift_sentence(found(count_series([7, 7, 7, 6]))[1])
     assert drift_sentence(found(series_of([1.0, 1.1, np.nan], status=["ok", "ok", "no_signal"]))[1]).count("can no longer be fitted") == 1
     assert drift_sentence(found(series_of([np.nan]))[1]) == "C-NOT error of pair 0-1: no data."

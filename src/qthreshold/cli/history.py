@@ -2,17 +2,19 @@
 
 import datetime
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qthreshold.cli.common import Json, Quiet, counted, guarded, show, show_json
+from qthreshold.cli.common import Json, Quiet, counted, guarded, show, show_json, shown
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from qthreshold.drift import Drift
     from qthreshold.history import History, RunEntry
     from qthreshold.measurements import Measurements
     from qthreshold.series import Series
@@ -33,8 +35,8 @@ Last = Annotated[int | None, typer.Option("--last", metavar="N", min=1, help="On
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or how it begins.")]
 
 _FILE = "qthreshold-history.db"
-_SHOWN = 20  # runs of a trend, unless more are asked for
-_GATE = {0: "passed", 1: "failed", 5: "failed", 3: "undetermined", 4: "error"}  # by exit code of the gate
+_SHOWN = 10  # runs of a trend, unless more are asked for
+_WINDOW = 200  # runs in which drift is looked for, where a device has many numbers
 _COLUMNS = ("run_id", "device", "taken_at", "gate", "metric", "target", "best", "low", "high", "level", "dof", "status")
 
 
@@ -141,7 +143,7 @@ def _gate_outcome(run: Any, run_id: str) -> str:
         raise StoreError(f"{run.path / 'check.json'} is damaged ({error}); run 'qthreshold check' again") from None
     if said.run_id != run_id:
         raise StoreError(f"{run.path / 'check.json'} is of run {said.run_id!r}, not of this one ({run_id}); run 'qthreshold check' again")
-    return _GATE.get(said.exit_code, "")
+    return said.outcome
 
 
 # runs come out
@@ -223,19 +225,31 @@ def trend(
     last: Last = None,
     json: Json = False,
 ) -> None:
-    """One number of a device over its runs.
+    """What drifts: a number of a device over its runs, with trend, steps and alarms.
+
+    Without --target, a metric of pairs or qubits is shown for all of them, those with an alarm first. The chance of a false alarm is 5 % in
+    30 runs, for all numbers that are shown together.
 
     \b
     Examples:
       qthreshold history trend
+      qthreshold history trend -d chip -m cnot_error
       qthreshold history trend -d chip -m cnot_error -t 3-4 --last 50
     """  # noqa: D301
     with guarded(), _open(where) as history:
-        found = history.series(device or _only_device(history), metric, target, last)
+        from qthreshold.drift import find_drift
+        from qthreshold.measurements import PER_TARGET
+
+        name = device or _only_device(history)
+        many = metric in PER_TARGET and not target
+        found = history.all_series(name, metric, last or _WINDOW) if many else [history.series(name, metric, target, last)]
+        drifts = find_drift(found)
         if json:
-            show_json(_trend_dict(found))
+            show_json([_trend_dict(s, d) for s, d in zip(found, drifts, strict=True)] if many else _trend_dict(found[0], drifts[0]))
+        elif many:
+            _show_drifts(name, metric, drifts)
         else:
-            _show_trend(found, last or _SHOWN)
+            _show_trend(found[0], drifts[0], last or _SHOWN)
 
 
 def _only_device(history: "History") -> str:
@@ -247,10 +261,10 @@ def _only_device(history: "History") -> str:
     raise InputError(f"--device: which of {', '.join(map(repr, devices))}?" if devices else _empty(history))
 
 
-def _trend_dict(found: "Series") -> dict[str, Any]:
+def _trend_dict(found: "Series", drift: "Drift") -> dict[str, Any]:
     return {
         "schema": "qthreshold/trend/1", "device": found.device, "metric": found.metric, "target": found.target, "level": found.level,
-        "points": _points(found),
+        "drift": drift.as_dict(), "points": _points(found),
     }  # fmt: skip
 
 
@@ -271,17 +285,68 @@ def _known(value: float) -> float | None:
     return value if value - value == 0 else None  # neither NaN nor infinite
 
 
-def _show_trend(found: "Series", most: int) -> None:
+def _show_trend(found: "Series", drift: "Drift", most: int) -> None:
+    from qthreshold.report.trendtext import trend_text
     from qthreshold.report.words import printable, span
 
-    count, title = len(found.run_ids), f"{found.metric} {found.target}".rstrip()
-    show(f"{title} of {_plain(found.device)}, {counted(count, 'run')}, intervals at {100 * found.level:g} %:")
+    show(f"{_plain(found.device)}, {counted(len(found.run_ids), 'run')}, intervals at {100 * found.level:g} %.")
+    show(trend_text(found, drift))
     table = _table("run", "made (UTC)", "value", "status")
     for p in _points(found, most):
         table.add_row(p["run_id"], _day(p["taken_at"]), span(p), "" if p["status"] == "ok" else printable(p["status"]))
     show(table)
-    if count > most:
-        show(f"And {counted(count - most, 'earlier run')}: --last N, or --json.")
+    if len(found.run_ids) > most:
+        show(f"And {counted(len(found.run_ids) - most, 'earlier run')}: --last N, or --json.")
+
+
+def _show_drifts(device: str, metric: str, drifts: "Sequence[Drift]") -> None:
+    """All pairs or qubits: those with an alarm first, then by how fast they change."""
+    from qthreshold.measurements import METRICS
+    from qthreshold.report.trendtext import alarm_words, trend_words, value_words
+
+    alarmed = [d for d in drifts if d.alarm is not None]
+    lasting = sum(d.alarm is not None and d.alarm.active for d in drifts)
+    last = f"{lasting:,} of them last" if alarmed else "none lasts"
+    show(f"{_plain(device)}, {METRICS[metric]}: {counted(len(alarmed), 'alarm')} among {counted(len(drifts), 'series')}, {last}.")
+    table = _table("of", "last", "trend", "alarm")
+    for d in sorted(drifts, key=lambda d: (d.alarm is None, not (d.alarm is not None and d.alarm.active))):
+        table.add_row(d.target, value_words(d.metric, d.last), trend_words(d), alarm_words(d) if d.alarm is not None else "")
+    show(table)
+
+
+@app.command("site")
+def site(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the pages.")],
+    where: Where = _FILE,
+    device: Device = None,
+    last: Last = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write static pages of all devices, for a web server or a file share: index.html, and a page for each device.
+
+    \b
+    Example:
+      qthreshold history site --out public --history lab.db
+    """  # noqa: D301
+    with guarded(), _open(where) as history:
+        from qthreshold.drift import find_drift
+        from qthreshold.measurements import METRICS
+        from qthreshold.report.site import DeviceDrift, site_files
+        from qthreshold.store import write_folder
+
+        names = [device] if device is not None else history.devices()
+        fleet = []
+        for name in names:
+            found = tuple(s for metric in METRICS for s in _series_of(history, name, metric, last or _WINDOW))
+            fleet.append(DeviceDrift(device=name, series=found, drifts=find_drift(found)))
+        write_folder(out, site_files(fleet, now=time.time()))
+        if not quiet:
+            show(f"{counted(len(names), 'device')}: {shown(out / 'index.html')}")
+
+
+def _series_of(history: "History", device: str, metric: str, last: int) -> "list[Series]":
+    """All series of a metric; none where the device was never measured so."""
+    return history.all_series(device, metric, last) if history.targets(device, metric) else []
 
 
 @app.command("export")

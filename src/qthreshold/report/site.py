@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from qthreshold.drift import DAY, Drift
 from qthreshold.report.page import NO_FIGURES, has_figures, render_template
-from qthreshold.report.trendtext import alarm_words, day, drift_sentence, series_name, step_words, trend_words, value_words
+from qthreshold.report.trendtext import day, drift_sentence, series_name, state_words, step_words, trend_words, value_words
 from qthreshold.report.words import many, shown_name
 from qthreshold.series import Series
 from qthreshold.verdict import NOTICE
@@ -158,7 +158,7 @@ def _urgency(drift: Drift) -> tuple[int, str, tuple[int, ...]]:
 def _row(drift: Drift) -> SimpleNamespace:
     return SimpleNamespace(
         name=series_name(drift), last=value_words(drift.metric, drift.last) or "-", trend=trend_words(drift) or "-",
-        state=alarm_words(drift) or drift.state, steps=len(drift.changes), kind="met" if _lasts(drift) and _worse(drift) else "plain",
+        state=state_words(drift), steps=len(drift.changes), kind="met" if _lasts(drift) and _worse(drift) else "plain",
     )  # fmt: skip
 
 

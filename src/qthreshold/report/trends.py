@@ -64,9 +64,9 @@ def trend(axes: Axes, series: Series, drift: Drift, *, label: str = "") -> None:
     locator = AutoDateLocator(minticks=3, maxticks=7)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    whole = series.metric in COUNTS
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=whole))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}" if whole else short(float(f"{v:.3g}")) if v else "0"))
+    plain = series.metric in (*COUNTS, "works")
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=series.metric in COUNTS))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.3g}" if plain else short(float(f"{v:.3g}")) if v else "0"))
     axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.14), ncols=6, handlelength=1.2, handletextpad=0.5, borderaxespad=0.0, columnspacing=1.1)
     box = axes.get_position()
     axes.set_position((box.x0, box.y0 - 0.02, box.width, box.height * 0.9))

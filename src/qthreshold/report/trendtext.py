@@ -12,7 +12,9 @@ from qthreshold.measurements import METRICS
 from qthreshold.report.words import number, shown_name
 from qthreshold.series import Series
 
-__all__ = ["alarm_words", "day", "drift_sentence", "plain_value", "series_name", "step_words", "trend_text", "trend_words", "value_words"]
+__all__ = [
+    "alarm_words", "day", "drift_sentence", "plain_value", "series_name", "state_words", "step_words", "trend_text", "trend_words", "value_words",
+]  # fmt: skip
 
 Real = npt.NDArray[np.float64]
 
@@ -119,8 +121,8 @@ def drift_sentence(drift: Drift) -> str:
     if last is not None:
         parts.append(f"{'last step' if len(drift.changes) > 1 else 'step'} {step_words(drift.metric, last.size)} on {day(last.taken_at)}")
     if drift.measured:
-        what = "probability that it works " if drift.metric == "works" else ""
-        parts.append(f"now {what}{value_words(drift.metric, drift.last)}")
+        value = value_words(drift.metric, drift.last)
+        parts.append(f"works now with probability {value}" if drift.metric == "works" else f"now {value}")
     return f"{series_name(drift)}: {', '.join(p for p in parts if p)}."
 
 
@@ -168,6 +170,14 @@ def alarm_words(drift: Drift) -> str:
         began = f", begun about {day(alarm.since)}" if day(alarm.since) != day(alarm.taken_at) else ""
         told = f"alarm since {day(alarm.taken_at)} ({alarm.kind}{way}{began})" if alarm.active else f"alarm of {day(alarm.taken_at)} is over"
     return told if drift.state in ("alarm", "alarm is over") else f"{told}, {drift.state}"
+
+
+def state_words(drift: Drift) -> str:
+    """The state in a few words: ``rises since 2026-11-17``, ``no alarm``."""
+    if drift.alarm is None or not drift.alarm.active:
+        return drift.state
+    stopped = drift.alarm.kind == "stopped working"
+    return alarm_words(drift) if stopped else f"{drift.alarm.kind}, alarm since {day(drift.alarm.taken_at)}"
 
 
 def step_words(metric: str, size: Interval) -> str:
