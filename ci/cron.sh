@@ -32,5 +32,6 @@ code=0
 gate=()
 [ ! -e "$lab/gate.toml" ] || gate=(--gate "$lab/gate.toml")
 qthreshold check "$run" "${gate[@]}" --baseline last-good --record --format junit,"prometheus=$lab/qthreshold.prom" || code=$?
+qthreshold report "$run" --history "$QTHRESHOLD_HISTORY" --quiet || true
 qthreshold history site --out "$lab/pages" || true
 exit "$code"

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from qthreshold.check import CheckResult
 from qthreshold.comparison import Comparison, compare_measurements
+from qthreshold.drift import find_drift
 from qthreshold.errors import InputError, StoreError
 from qthreshold.gate import Gate, run_gate, unreadable
-from qthreshold.measurements import Measurements, make_measurements
+from qthreshold.measurements import METRICS, Measurements, make_measurements
+from qthreshold.report.site import DeviceDrift
 from qthreshold.result import RunRecords
 from qthreshold.store import RunDirectory
 from qthreshold.workflow import load_result
@@ -16,7 +18,7 @@ from qthreshold.workflow import load_result
 if TYPE_CHECKING:
     from qthreshold.history import History
 
-__all__ = ["check", "compare", "from_history", "measured"]
+__all__ = ["check", "compare", "drift_of", "from_history", "measured"]
 
 
 Run = RunRecords | str | Path
@@ -83,6 +85,22 @@ def check(
         return unreadable(run.path.resolve().name, str(error), gate)
     baseline = _baseline(gate, result, history, first=first)
     return run_gate(result, gate, baseline, about={"baseline": gate.baseline or "none", **(about or {})})
+
+
+def drift_of(history: "History", device: str, last: int = 200) -> DeviceDrift:
+    """What the history says of a device.
+
+    Args:
+        history: Where its runs are.
+        device: Its name.
+        last: How many of the newest runs are looked at.
+
+    Raises:
+        InputError: The history holds no run of it.
+    """
+    history.runs(device, last=1)
+    series = tuple(s for metric in METRICS if history.targets(device, metric) for s in history.all_series(device, metric, last))
+    return DeviceDrift(device=device, series=series, drifts=find_drift(series))
 
 
 def _baseline(gate: Gate, result: RunRecords, history: "History | None", *, first: bool) -> list[Measurements]:

@@ -307,7 +307,7 @@ def _show_drifts(device: str, metric: str, drifts: "Sequence[Drift]") -> None:
     alarmed = [d for d in drifts if d.alarm is not None]
     lasting = sum(d.alarm is not None and d.alarm.active for d in drifts)
     last = f"{lasting:,} of them last" if alarmed else "none lasts"
-    show(f"{_plain(device)}, {METRICS[metric]}: {counted(len(alarmed), 'alarm')} among {counted(len(drifts), 'series')}, {last}.")
+    show(f"{_plain(device)}, {METRICS[metric]}: {counted(len(alarmed), 'alarm')} among {len(drifts):,} series, {last}.")
     table = _table("of", "last", "trend", "alarm")
     for d in sorted(drifts, key=lambda d: (d.alarm is None, not (d.alarm is not None and d.alarm.active))):
         table.add_row(d.target, value_words(d.metric, d.last), trend_words(d), alarm_words(d) if d.alarm is not None else "")
@@ -329,24 +329,15 @@ def site(
       qthreshold history site --out public --history lab.db
     """  # noqa: D301
     with guarded(), _open(where) as history:
-        from qthreshold.drift import find_drift
-        from qthreshold.measurements import METRICS
-        from qthreshold.report.site import DeviceDrift, site_files
+        from qthreshold.ci import drift_of
+        from qthreshold.report.site import site_files
         from qthreshold.store import write_folder
 
         names = [device] if device is not None else history.devices()
-        fleet = []
-        for name in names:
-            found = tuple(s for metric in METRICS for s in _series_of(history, name, metric, last or _WINDOW))
-            fleet.append(DeviceDrift(device=name, series=found, drifts=find_drift(found)))
+        fleet = [drift_of(history, name, last or _WINDOW) for name in names]
         write_folder(out, site_files(fleet, now=time.time()))
         if not quiet:
             show(f"{counted(len(names), 'device')}: {shown(out / 'index.html')}")
-
-
-def _series_of(history: "History", device: str, metric: str, last: int) -> "list[Series]":
-    """All series of a metric; none where the device was never measured so."""
-    return history.all_series(device, metric, last) if history.targets(device, metric) else []
 
 
 @app.command("export")

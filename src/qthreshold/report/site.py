@@ -8,18 +8,19 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
-
-from markupsafe import Markup
+from typing import TYPE_CHECKING, Any
 
 from qthreshold.drift import DAY, Drift
-from qthreshold.report.page import NO_FIGURES, has_figures, render_template
+from qthreshold.report.page import NO_FIGURES, drawn, has_figures, render_template
 from qthreshold.report.trendtext import day, drift_sentence, series_name, state_words, step_words, trend_words, value_words
 from qthreshold.report.words import many, shown_name
 from qthreshold.series import Series
 from qthreshold.verdict import NOTICE
 
-__all__ = ["DeviceDrift", "page_name", "site_files"]
+if TYPE_CHECKING:
+    from qthreshold.report.plates import Plate
+
+__all__ = ["DeviceDrift", "drift_lines", "page_name", "site_files", "trend_plates"]
 
 _ANSWERS = ("cnot_error.mean", "connected_working_qubits", "readout_error.mean", "one_qubit_error.mean")
 _FIGURES = (*_ANSWERS, "cnot_error.worst", "readout_error.worst")
@@ -127,17 +128,26 @@ def _last(device: DeviceDrift, metric: str) -> str:
     return next((value_words(metric, d.last) for d in device.drifts if d.metric == metric and not d.target), "-")
 
 
-def _page(device: DeviceDrift, now: float) -> str:
-    name, alarms = shown_name(device.device), device.alarms
-    worse = _to_the_worse(device)
+def drift_lines(device: DeviceDrift) -> list[str]:
+    """What drifts, in sentences: how many alarms, then each.
+
+    Args:
+        device: What its history says.
+    """
+    name, alarms, worse = shown_name(device.device), device.alarms, _to_the_worse(device)
     answer = f"{name}: {many(len(worse), 'alarm')} to the worse" if worse else f"{name}: no alarm to the worse"
     if len(alarms) > len(worse):
         answer += f", {len(alarms) - len(worse)} to the better"
+    return [f"{answer}.", *(drift_sentence(d) for d in alarms)]
+
+
+def _page(device: DeviceDrift, now: float) -> str:
+    name, (answer, *alarms) = shown_name(device.device), drift_lines(device)
     parts = [d for d in device.drifts if d.target]
     return render_template(
-        "device.html", title=f"{name} over time", device=name, answer=f"{answer}.", alarms=[drift_sentence(d) for d in alarms],
+        "device.html", title=f"{name} over time", device=name, answer=answer, alarms=alarms,
         last=day(device.last_at), days=_days(device.last_at, now), calibrated=_calibration(device),
-        plates=_plates(device), no_figures="" if has_figures() else NO_FIGURES,
+        plates=drawn(trend_plates(device)).drift if has_figures() else [], no_figures="" if has_figures() else NO_FIGURES,
         overall=[_row(d) for d in device.drifts if not d.target], rows=[_row(d) for d in sorted(parts, key=_urgency)],
         steps=_steps(device), made=day(now), notice=NOTICE,
     )  # fmt: skip
@@ -170,21 +180,25 @@ def _steps(device: DeviceDrift) -> list[list[str]]:
     ]
 
 
-def _plates(device: DeviceDrift) -> list[SimpleNamespace]:
-    """Figures of the device, then of pairs and qubits with an alarm; none without matplotlib."""
-    if not has_figures():
-        return []
-    from qthreshold.report import drawing, trends
+def trend_plates(device: DeviceDrift) -> list["Plate"]:
+    """Figures of the device, then of pairs and qubits with an alarm.
+
+    Args:
+        device: What its history says.
+    """
+    from qthreshold.report import trends
+    from qthreshold.report.plates import Plate
 
     both = list(zip(device.series, device.drifts, strict=True))
     of_device = [(s, d) for m in _FIGURES for s, d in both if s.metric == m and not s.target and d.measured]
     alarmed = sorted(((s, d) for s, d in both if s.target and _lasts(d)), key=lambda sd: _urgency(sd[1]))
-    out = []
-    for k, (s, d) in enumerate([*of_device, *alarmed[:_SHOWN]]):
-        title, alt = series_name(d), drift_sentence(d)
-        svg = drawing.svg(_drawer(trends.trend, s, d), trends.SIZE, f"trend-{k}", alt, inline=True)
-        out.append(SimpleNamespace(name=f"trend-{k}", title=title, alt=alt, caption="", small=False, svg=Markup(svg)))
-    return out
+    return [
+        Plate(
+            name=f"trend-{k}", group="drift", title=series_name(d), alt=drift_sentence(d), caption="", size=trends.SIZE,
+            draw=_drawer(trends.trend, s, d),
+        )
+        for k, (s, d) in enumerate([*of_device, *alarmed[:_SHOWN]])
+    ]  # fmt: skip
 
 
 def _drawer(draw: Callable[..., None], series: Series, drift: Drift) -> Callable[[Any], None]:
