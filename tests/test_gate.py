@@ -53,7 +53,7 @@ def test_a_limit_is_decided_by_the_interval(bounds, outcome, code):
     result = run_gate(RUN, gate(limits=[limit(**bounds)]))
     case = result.cases[-1]
     assert (case.outcome, result.exit_code) == (outcome, code)
-    assert f"{mean.best:.4g}" in case.reason
+    assert case.reason.startswith("mean C-NOT error over the counted pairs: ")
 
 
 def test_a_limit_without_a_target_holds_for_every_pair_and_with_one_for_it_alone():

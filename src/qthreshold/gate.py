@@ -16,6 +16,7 @@ from qthreshold.errors import InputError
 from qthreshold.measurements import METRICS, PER_TARGET, Measurements, in_words, make_measurements
 from qthreshold.numerics.comparison import false_discovery_rate, probability_of_excess
 from qthreshold.result import RunRecords
+from qthreshold.rulebook import short
 from qthreshold.schema import FieldError, Schema
 from qthreshold.verdict import Verdict
 
@@ -262,7 +263,7 @@ def _held(m: Measurements, rows: list[int], end: str, sign: float, bound: float,
         else:
             outcome = "failed" if is_beyond else "passed" if is_within else "cannot_tell"
             where = {"failed": "beyond", "passed": "within", "cannot_tell": "too close to tell from"}[outcome]
-            says = f"{_words(row.estimate.as_dict())}, {where} the {end} of {bound:.6g}"
+            says = f"{_words(row.estimate.as_dict())}, {where} the {end} of {_plain(bound)}"
         reason = f"{in_words(row.metric, row.target)}: {says}"
         out.append(Case(kind="limit", name=row.metric, target=row.target, outcome=outcome, reason=reason, value=row.estimate.as_dict(), limit=bound))
     return out
@@ -271,7 +272,13 @@ def _held(m: Measurements, rows: list[int], end: str, sign: float, bound: float,
 def _words(value: Any) -> str:
     if value["best"] is None:
         return "no estimate"
-    return f"{value['best']:.4g} ({100 * value['level']:g} %: {value['low']:.4g} to {value['high']:.4g})"
+    low, best, high = (_plain(value[end]) for end in ("low", "best", "high"))
+    return best if low == high else f"{best} ({low} to {high})"
+
+
+def _plain(value: float) -> str:
+    """A number as people write it: 133, 4.1e-3."""
+    return f"{value:.6g}" if value == 0 or abs(value) >= 1 else short(float(f"{value:.3g}"))
 
 
 def _regressions(comparison: Comparison) -> Iterable[Case]:
@@ -289,13 +296,13 @@ def _change(c: Change, tolerated: float) -> str:
     if c.reason:
         return f"{what}: {c.reason}"
     more = f" ({100 * c.change:+.3g} %)" if np.isfinite(c.change) else ""
-    says = {
-        "worse": f"worse than the baseline by more than the {100 * tolerated:g} % tolerated (q = {c.q_value:.2g})",
-        "not_worse": f"not more than {100 * tolerated:g} % worse than the baseline",
-    }.get(c.outcome, f"cannot tell whether it is more than {100 * tolerated:g} % worse than the baseline")
+    tolerated_words = f"more than {100 * tolerated:g} % worse"
+    says = {"worse": f"{tolerated_words} (q = {c.q_value:.2g})", "not_worse": f"not {tolerated_words}"}.get(
+        c.outcome, f"cannot tell whether it is {tolerated_words}"
+    )
     if c.metric == "works" and c.outcome == "worse":
         says = "worked in the baseline, and does not now"
-    return f"{what}: {says}: {_words(c.before.as_dict())} before, {_words(c.after.as_dict())} now{more}"
+    return f"{what}: {_words(c.after.as_dict())} now, {_words(c.before.as_dict())} before{more}: {says}"
 
 
 def _number(value: float) -> float | None:

@@ -56,7 +56,7 @@ def test_json_is_the_result_and_nothing_else(finished, call):
 @pytest.mark.parametrize(
     ("lines", "options", "code", "says"),
     [
-        (['[[limits]]', 'metric = "cnot_error.mean"', "max = 1e-4"], [], 1, "beyond the max of 0.0001"),
+        (['[[limits]]', 'metric = "cnot_error.mean"', "max = 1e-4"], [], 1, "beyond the max of 1e-4"),
         (['[[limits]]', 'metric = "cnot_error.mean"', "max = 1e-4"], ["--fail-on", "never"], 0, "the gate is passed"),
         (['[[limits]]', 'metric = "working_qubits"', "min = 5"], [], 0, "the gate is passed"),
         (['[[limits]]', 'metric = "cnot_error"', 'target = "0-1"', "max = 0.5", "min = 0.1"], [], 1, "C-NOT error of pair 0-1"),

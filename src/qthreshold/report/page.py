@@ -64,7 +64,8 @@ def page_values(run: RunRecords, s: dict[str, Any]) -> dict[str, Any]:
         "qubit_columns": _QUBIT_COLUMNS, "qubit_rows": content.qubit_rows(s), "level": f"{100 * run.fits.level:g} %",
         "no_decays": "No pair was measured.", "no_distributions": "" if fitted else "No pair has a C-NOT error.",
         "interpretation": content.interpretation_rows(s), "method": content.method(run, s), "unmeasured": content.unmeasured(s),
-        "footnotes": footnotes(s), "drift": [], "provenance": content.provenance(run, s), "rules": content.rule_rows(s, run.instruments), "notice": NOTICE,
+        "footnotes": footnotes(s), "drift": [],
+        "provenance": content.provenance(run, s), "rules": content.rule_rows(s, run.instruments), "notice": NOTICE,
     }  # fmt: skip
 
 

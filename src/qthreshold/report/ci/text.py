@@ -35,6 +35,8 @@ def check_text(result: CheckResult) -> RenderableType:
     if quiet:
         counted.append(f"{quiet:,} only reported")
     parts += [Text(), Text(f"{'; '.join(counted)}.")]
+    if result.exit_code == 3:
+        parts.append(Text("More sequences or shots would settle it; --max-regression P% tolerates more, --fail-on met lets it pass."))
     if result.baseline:
         parts.append(
             Text(f"Compared with {many(len(result.baseline), 'run')}: {', '.join(result.baseline[:5])}{' ...' if len(result.baseline) > 5 else ''}.")
