@@ -42,7 +42,7 @@ def test_a_page_has_alarms_first_and_says_what_changed(files):
     assert parts[1].startswith("Qubit 5 stopped working on 2026-11-30")
     assert "C-NOT error of pair 1-2" in " ".join(rows(text, "Steps of a level"))
     assert "7.0 hours before" in text
-    assert re.search(r'<svg [^>]*aria-label="C-NOT error of pair 1-2: rises by', text)
+    assert re.search(r'<svg [^>]*aria-label="C-NOT error of pair 1-2. C-NOT error of pair 1-2: rises by', text)
     assert "no alarm to the worse" in files[page_name("quiet")]
 
 
