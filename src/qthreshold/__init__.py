@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qthreshold.assess import judge
+    from qthreshold.check import CheckResult
+    from qthreshold.ci import compare
+    from qthreshold.comparison import Comparison
     from qthreshold.device import Device
     from qthreshold.errors import BackendError, InputError, QThresholdError, StoreError
     from qthreshold.identity import Interval
@@ -15,11 +18,16 @@ if TYPE_CHECKING:
     from qthreshold.verdict import Verdict
     from qthreshold.workflow import RunResult, run
 
-__all__ = ["BackendError", "Consent", "Device", "InputError", "Interval", "QThresholdError", "RunResult", "StoreError", "Verdict", "judge", "run"]
+__all__ = [
+    "BackendError", "CheckResult", "Comparison", "Consent", "Device", "InputError", "Interval", "QThresholdError", "RunResult", "StoreError",
+    "Verdict", "compare", "judge", "run",
+]  # fmt: skip
 __version__ = "0.1.0"
 
 _HOME = {
     "BackendError": "errors",
+    "CheckResult": "check",
+    "Comparison": "comparison",
     "Consent": "jobs",
     "Device": "device",
     "InputError": "errors",
@@ -28,6 +36,7 @@ _HOME = {
     "RunResult": "workflow",
     "StoreError": "errors",
     "Verdict": "verdict",
+    "compare": "ci",
     "judge": "assess",
     "run": "workflow",
 }

@@ -54,6 +54,7 @@ from qthreshold.report.export import check_forms, plates_of, report_files
 from qthreshold.report.page import render_fragment, render_pending
 from qthreshold.report.points import Point, stated_point
 from qthreshold.report.runs import run_labels
+from qthreshold.report.site import DeviceDrift
 from qthreshold.report.summary import make_summary
 from qthreshold.result import RunRecords
 from qthreshold.store import RunDirectory, write_folder
@@ -849,7 +850,8 @@ def _analysed(directory: RunDirectory, plan: Plan) -> tuple[DecayTable, FittedEr
 
 
 def report(
-    directory: RunDirectory, forms: Sequence[str] = ("html",), *, pairs: str = "", also: Sequence[str] = (), out: Path | None = None
+    directory: RunDirectory, forms: Sequence[str] = ("html",), *, pairs: str = "", also: Sequence[str] = (), out: Path | None = None,
+    drift: Callable[[str], DeviceDrift] | None = None,
 ) -> RunResult:  # fmt: skip
     """Write ``summary.json`` and the report, and return everything that a report shows.
 
@@ -859,6 +861,7 @@ def report(
         pairs: Pairs whose decays are shown, such as ``3-4,7-8``, or ``all``; the worst, median and best by default.
         also: Further points of the staircase: run directories, or ``LABEL=QUBITS,ERROR``.
         out: Folder for the files of the report, in place of the run directory.
+        drift: Finds what the history says of a device, by its name; not asked by default.
 
     Raises:
         InputError: A form, pair or point does not exist, or a package that draws it is not installed.
@@ -869,7 +872,8 @@ def report(
     def files(result: RunResult) -> Iterable[tuple[str, bytes]]:
         runs, points = _compared(also)
         labels = run_labels([result, *runs])[1:]
-        return report_files(result, forms, pairs=pairs, others=list(zip(labels, runs, strict=True)), points=points)
+        others, found = list(zip(labels, runs, strict=True)), drift(result.device.name) if drift is not None else None
+        return report_files(result, forms, pairs=pairs, others=others, points=points, drift=found)
 
     if out is not None:  # the run itself is only read
         result = _loaded(directory, lambda page: write_folder(out, [("report.html", page)]) if "html" in forms else None)

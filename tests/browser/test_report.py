@@ -8,7 +8,9 @@ from browser_page import assert_sound, assert_sound_everywhere, pdf_pages
 from qthreshold.report.export import plates_of
 from qthreshold.report.page import render_page, render_pending
 from qthreshold.report.runs import runs_files
+from qthreshold.report.site import site_files
 from qthreshold.report.summary import make_summary
+from reference.histories import NOW, device_of, lab
 from reference.reports import grid_run, nothing_left, one_pair_lost
 
 ATTACK = "<script>alert(1)</script>"
@@ -41,6 +43,12 @@ def test_pages_of_every_other_kind_are_sound(browser, run):
     assert_sound_everywhere(browser, runs, widths=(360,))
     pending = render_pending(run.device, run.plan, run.header, "Nothing was sent.")
     assert_sound_everywhere(browser, pending, widths=(360,), themes=("dark",))
+
+
+def test_pages_of_a_fleet_are_sound(browser):
+    """The index, a device with alarms and figures, and one without any run."""
+    for _, data in site_files([lab(f"{ATTACK}-lab", growth=1.06), device_of("new")], now=NOW):
+        assert_sound_everywhere(browser, data.decode(), widths=(360, 1280), skip=ROWS)
 
 
 def test_a_hostile_name_runs_nothing(browser):

@@ -11,8 +11,9 @@ from reference.commands import PROFILE, RECIPE, Answer, command, content_of, her
 
 COMMANDS = [
     "run", "ingest", "plan", "submit", "collect", "analyse", "judge", "report", "resume", "verify", "backends", "rules", "interpretations",
-    "circuits", "circuits export", "backends list", "backends show", "rules list", "rules show", "rules diff", "rules validate", "rules schema",
-    "interpretations show",
+    "circuits", "history", "circuits export", "backends list", "backends show", "rules list", "rules show", "rules diff", "rules validate",
+    "rules schema", "interpretations show", "history add", "history list", "history show", "history trend", "history export", "history prune",
+    "history verify",
 ]  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def test_help_lists_every_command(call):
     answer = call("--help")
     assert (answer.code, answer.err) == (0, "")
     assert_readable(answer.out)
-    for name in COMMANDS[:14]:
+    for name in COMMANDS[:15]:
         assert re.search(rf"^  {name} +\S", answer.out, re.MULTILINE)
 
 
@@ -52,7 +53,7 @@ def test_every_command_explains_itself_in_80_columns(name, call):
         assert all(re.search(rf"^ +qthreshold {name} .*", line) for line in answer.out.splitlines() if line.strip().startswith("qthreshold "))
 
 
-@pytest.mark.parametrize("line", ["", "rules", "backends", "interpretations", "circuits"])
+@pytest.mark.parametrize("line", ["", "rules", "backends", "interpretations", "circuits", "history"])
 def test_without_a_command_the_help_is_shown_and_the_exit_code_says_misuse(line, call):
     answer = call(line)
     assert answer.code == 2
@@ -76,7 +77,7 @@ def test_version(call):
 def piped(tmp_path_factory):
     """The main job as a user starts it, output piped: the answer, and where it ran."""
     directory = tmp_path_factory.mktemp("piped")
-    return qthreshold("run", "-b", "aer:tiny-5", "-r", "quick", "--seed", 7, cwd=directory), directory
+    return qthreshold("run", "-b", "aer:tiny-5", "-r", "quick", "--seed", 7, cwd=directory, figures=True), directory
 
 
 def test_the_main_job_answers_first_and_says_where_everything_is(piped):
@@ -91,6 +92,7 @@ def test_the_main_job_answers_first_and_says_where_everything_is(piped):
     assert "not legal advice" in answer.out
     contract = "device.json plan.npz tickets counts decays.npz fits.npz metrics.json frontier.npz verdict.json summary.json manifest.json"
     assert set(contract.split()) <= {p.name for p in run.iterdir()}
+    assert 'id="figure-staircase"' in (run / "report.html").read_text()
 
 
 def test_progress_goes_to_stderr(piped):

@@ -30,7 +30,7 @@ def call(tmp_path, monkeypatch, capsys):
 def ingesting(tmp_path_factory):
     """The directory of the shipped example's run, and what the command printed."""
     folder = tmp_path_factory.mktemp("ingested")
-    answer = qthreshold("ingest", "run", "--decays", EXAMPLE, "--as-of", "2026-11-24", cwd=folder)
+    answer = qthreshold("ingest", "run", "--decays", EXAMPLE, "--as-of", "2026-11-24", cwd=folder, figures=True)
     assert (answer.code, answer.err) == (0, "")
     return folder / "run", answer.out
 

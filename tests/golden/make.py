@@ -3,7 +3,10 @@
 Run ``python tests/golden/make.py`` after a schema got a new version; it adds what is missing and leaves old files as they are.
 """
 
+import contextlib
 import shutil
+import sqlite3
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from qthreshold.decays import DecayTable
 from qthreshold.device import Device
 from qthreshold.fits import FittedErrors
 from qthreshold.frontier import Frontier
+from qthreshold.history import open_history
+from qthreshold.history.tables import VERSION
 from qthreshold.metrics import DeviceMetrics
 from qthreshold.plan import Plan
 from qthreshold.store import RunDirectory
@@ -81,7 +86,23 @@ def main() -> None:
         if not golden.has("tallies-1.npz"):
             device, plan, counts = (run.read_record(n, RECORDS[n]) for n in ("device.json", "plan.npz", "counts/0001.npz"))
             golden.write_record("tallies-1.npz", tally(plan, device, counts), software={"qthreshold": "golden"})
+    history(HERE / f"history-{VERSION}.sql")
     shutil.rmtree(HERE / "__pycache__", ignore_errors=True)
+
+
+def history(target: Path) -> None:
+    """Keep a small history as SQL text."""
+    sys.path.insert(0, str(HERE.parent))
+    from reference.measured import golden_runs
+
+    if target.exists():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        with open_history(Path(folder) / "h.db", create=True) as made:
+            for measurements, outcome in golden_runs():
+                made.add(measurements, outcome)
+        with contextlib.closing(sqlite3.connect(Path(folder) / "h.db")) as connection:
+            target.write_text("\n".join(connection.iterdump()) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -76,16 +77,19 @@ def command(*args):
     return [sys.executable, "-m", "qthreshold", *map(str, args)]
 
 
-def plain_environment():
-    """An environment without settings that change the output's width or colour."""
-    return {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "PYTHONWARNINGS"}}
+def plain_environment(*, figures=False):
+    """An environment without settings that change the output's width or colour; without matplotlib, unless figures are wanted."""
+    plain = {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "PYTHONWARNINGS"}}
+    if not figures:
+        plain["PYTHONPATH"] = os.pathsep.join(p for p in (str(Path(__file__).parent / "no_figures"), plain.get("PYTHONPATH", "")) if p)
+    return plain
 
 
-def qthreshold(*args, cwd=None, env=None, **options):
-    """Run a command to its end."""
+def qthreshold(*args, cwd=None, env=None, figures=False, **options):
+    """Run a command to its end; its pages have figures only if they are wanted."""
     done = subprocess.run(
-        command(*args), cwd=cwd, env=plain_environment() | (env or {}), stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=120,
-        check=False, **options,
+        command(*args), cwd=cwd, env=plain_environment(figures=figures) | (env or {}), stdin=subprocess.DEVNULL, capture_output=True,
+        encoding="utf-8", timeout=120, check=False, **options,
     )  # fmt: skip
     return Answer(done.returncode, done.stdout, done.stderr)
 

@@ -47,9 +47,9 @@ def grid_run(rows=3, columns=4, errors=(2e-3, 8e-3), *, seed=1, known=True, chan
                   context=context, frontier=frontier)  # fmt: skip
 
 
-def run_of(device, true, rng, *, known=True, change=None, context="isolated", frontier=True):
-    """A run of a device whose pairs have the errors ``true``."""
-    decays = _usable(table_of(device, true, rng), device)
+def run_of(device, true, rng, *, known=True, change=None, context="isolated", frontier=True, counts=None):
+    """A run of a device whose pairs have the errors ``true``; ``counts`` are options of :func:`reference.survival.table_of`."""
+    decays = _usable(table_of(device, true, rng, **(counts or {})), device)
     decays = change(decays) if change is not None else decays
     recipe = Recipe.model_validate({"schema": "qthreshold/recipe/1", "name": "test"})
     plan = plan_without_circuits(device, recipe, [], decays.two_qubit_lengths).replace(context=context)

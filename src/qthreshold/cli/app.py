@@ -5,8 +5,8 @@ from typing import Any
 
 import typer
 
-from qthreshold.cli import backends, circuits, doctor, ingest, interpretations, judge, report, rules, run, stages
-from qthreshold.cli.common import set_debug
+from qthreshold.cli import backends, check, circuits, doctor, history, ingest, interpretations, judge, report, rules, run, stages
+from qthreshold.cli.common import set_debug, without_passwords
 
 __all__ = ["app", "run_command"]
 
@@ -47,11 +47,13 @@ app.command("cancel")(stages.cancel)
 app.command("analyse")(stages.analyse)
 app.command("judge")(judge.judge)
 app.command("report")(report.report)
+app.command("check")(check.check)
 app.command("resume")(stages.resume)
 app.command("verify")(stages.verify)
 app.command("doctor")(doctor.doctor)
 app.add_typer(backends.app, name="backends")
 app.add_typer(circuits.app, name="circuits")
+app.add_typer(history.app, name="history")
 app.add_typer(rules.app, name="rules")
 app.add_typer(interpretations.app, name="interpretations")
 
@@ -71,6 +73,7 @@ def run_command() -> int:
             error.show()
         else:
             command = getattr(getattr(error, "ctx", None), "command_path", "qthreshold")
-            print(f"qthreshold: {' '.join(error.format_message().split()).rstrip('.')}; see '{command} --help'.", file=sys.stderr)
+            said = without_passwords(" ".join(error.format_message().split())).rstrip(".")
+            print(f"qthreshold: {said}; see '{command} --help'.", file=sys.stderr)
         code = 2
     return code if isinstance(code, int) else 0

@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import json
+import re
 import shlex
 import sys
 import time
@@ -43,6 +44,7 @@ __all__ = [
     "show",
     "show_json",
     "shown",
+    "without_passwords",
 ]  # fmt: skip
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Run directory.")]
@@ -178,8 +180,18 @@ def note_directory(directory: Path) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"qthreshold: {' '.join(message.split())}", file=sys.stderr)
+    print(f"qthreshold: {without_passwords(' '.join(message.split()))}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+def without_passwords(text: str) -> str:
+    """A message without the passwords of URLs that were written where something else belongs.
+
+    Example:
+        >>> without_passwords("no run postgresql://lab:secret@db/results")
+        'no run postgresql://lab:***@db/results'
+    """
+    return re.sub(r"(:/{1,2}[^\s/@:]*):\S*@", r"\1:***@", text)
 
 
 def parse_day(text: str | None) -> datetime.date | None:

@@ -13,12 +13,13 @@ from qthreshold.errors import InputError
 from qthreshold.report.chip import device_map
 from qthreshold.report.page import NO_FIGURES, has_figures, page_values, render_page
 from qthreshold.report.points import Point
+from qthreshold.report.site import DeviceDrift, drift_lines, trend_plates
 from qthreshold.report.summary import make_summary
 from qthreshold.report.tables import pairs_csv, qubits_csv
 from qthreshold.report.words import printable
 from qthreshold.result import RunRecords
 
-__all__ = ["FORM_NAMES", "check_forms", "markdown", "plates_of", "report_files"]
+__all__ = ["FORM_NAMES", "check_forms", "markdown", "plain_text", "plates_of", "report_files"]
 
 FORM_NAMES = ("html", "md", "json", "csv", "svg", "png", "pdf")
 """Accepted names of forms."""
@@ -50,9 +51,10 @@ def check_forms(forms: Sequence[str], accepted: Sequence[str] = FORM_NAMES) -> N
 
 
 def plates_of(
-    run: RunRecords, s: dict[str, Any], *, pairs: str = "", others: Sequence[tuple[str, RunRecords]] = (), points: Sequence[Point] = ()
+    run: RunRecords, s: dict[str, Any], *, pairs: str = "", others: Sequence[tuple[str, RunRecords]] = (), points: Sequence[Point] = (),
+    drift: DeviceDrift | None = None,
 ) -> list[Any]:  # fmt: skip
-    """Figures of a run; none where matplotlib is not installed. Arguments as of :func:`.plates.run_plates`.
+    """Figures of a run, and of its device's drift; none where matplotlib is not installed. Arguments as of :func:`.plates.run_plates`.
 
     Raises:
         InputError: A pair was not measured; or figures were asked for that cannot be drawn.
@@ -60,14 +62,16 @@ def plates_of(
     if has_figures():
         from qthreshold.report.plates import run_plates
 
-        return list(run_plates(run, s, pairs=pairs, others=others, points=points))
+        trends = trend_plates(drift) if drift is not None else []
+        return [*run_plates(run, s, pairs=pairs, others=others, points=points), *trends]
     if pairs or others or points:
         raise InputError(NO_FIGURES)
     return []
 
 
 def report_files(
-    run: RunRecords, forms: Sequence[str], *, pairs: str = "", others: Sequence[tuple[str, RunRecords]] = (), points: Sequence[Point] = ()
+    run: RunRecords, forms: Sequence[str], *, pairs: str = "", others: Sequence[tuple[str, RunRecords]] = (), points: Sequence[Point] = (),
+    drift: DeviceDrift | None = None,
 ) -> Iterator[tuple[str, bytes]]:  # fmt: skip
     """Files of a report, each as it is made.
 
@@ -77,21 +81,23 @@ def report_files(
         pairs: Pairs whose decays are shown, such as ``3-4,7-8``, or ``all``; the worst, median and best by default.
         others: Labels and records of other runs, for the staircase, and for what both have measured.
         points: Further devices of the staircase.
+        drift: What the history says of the device.
 
     Raises:
         InputError: See :func:`check_forms` and :func:`plates_of`.
     """
     check_forms(forms)
     s = make_summary(run)
-    plates = plates_of(run, s, pairs=pairs, others=others, points=points) if {"html", *_NEEDS_FIGURES} & set(forms) else []
+    said = drift_lines(drift) if drift is not None else []
+    plates = plates_of(run, s, pairs=pairs, others=others, points=points, drift=drift) if {"html", *_NEEDS_FIGURES} & set(forms) else []
     makers: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
-        "html": lambda: iter([("report.html", render_page(run, s, plates, default_pairs=not pairs).encode())]),
-        "md": lambda: iter([("report.md", markdown("report.md", page_values(run, s)).encode())]),
+        "html": lambda: iter([("report.html", render_page(run, s, plates, default_pairs=not pairs, drift=said).encode())]),
+        "md": lambda: iter([("report.md", markdown("report.md", page_values(run, s) | {"drift": said}).encode())]),
         "json": lambda: iter([("summary.json", (json.dumps(s, indent=1, allow_nan=False) + "\n").encode())]),
         "csv": lambda: iter([("pairs.csv", pairs_csv(s).encode()), ("qubits.csv", qubits_csv(s).encode())]),
         "svg": lambda: _svgs(run, plates),
         "png": lambda: _pngs(run, plates),
-        "pdf": lambda: iter([("report.pdf", _pdf(run, s, plates))]),
+        "pdf": lambda: iter([("report.pdf", _pdf(run, s, plates, said))]),
     }
     for form in dict.fromkeys(forms):
         yield from makers[form]()
@@ -106,13 +112,14 @@ def markdown(template: str, values: dict[str, Any]) -> str:
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("qthreshold.report"), trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
-        autoescape=False, finalize=_plain_text,  # this is no HTML: finalize takes away what Markdown would read as markup
+        autoescape=False, finalize=plain_text,  # this is no HTML: finalize takes away what Markdown would read as markup
     )  # fmt: skip
     text = environment.get_template(template).render(**values)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def _plain_text(value: Any) -> Any:
+def plain_text(value: Any) -> Any:
+    """A text in Markdown without anything that Markdown or a forge would read as more than text; other values as they are."""
     if not isinstance(value, str):
         return value
     text = _MARKDOWN.sub(r"\\\1", " ".join(printable(value).split()))
@@ -134,12 +141,12 @@ def _pngs(run: RunRecords, plates: Sequence[Any]) -> Iterator[tuple[str, bytes]]
         yield f"figures/{p.name}.png", p.png()
 
 
-def _pdf(run: RunRecords, s: dict[str, Any], plates: Sequence[Any]) -> bytes:
+def _pdf(run: RunRecords, s: dict[str, Any], plates: Sequence[Any], drift: Sequence[str]) -> bytes:
     from qthreshold.report import typesetting
 
     pictures = {p.name: p.svg(inline=False) for p in plates} | {"map": device_map(run.device, run.fits, run.metrics, standalone=True)}
     listed = [{"name": p.name, "group": p.group, "title": p.title, "alt": p.alt, "caption": p.caption} for p in plates]
-    values = page_values(run, s) | {"plates": listed}
+    values = page_values(run, s) | {"plates": listed, "drift": list(drift)}
     return typesetting.document(printable(json.dumps(values, default=_plain, ensure_ascii=False)), pictures)
 
 

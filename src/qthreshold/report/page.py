@@ -64,11 +64,14 @@ def page_values(run: RunRecords, s: dict[str, Any]) -> dict[str, Any]:
         "qubit_columns": _QUBIT_COLUMNS, "qubit_rows": content.qubit_rows(s), "level": f"{100 * run.fits.level:g} %",
         "no_decays": "No pair was measured.", "no_distributions": "" if fitted else "No pair has a C-NOT error.",
         "interpretation": content.interpretation_rows(s), "method": content.method(run, s), "unmeasured": content.unmeasured(s),
-        "footnotes": footnotes(s), "provenance": content.provenance(run, s), "rules": content.rule_rows(s, run.instruments), "notice": NOTICE,
+        "footnotes": footnotes(s), "drift": [],
+        "provenance": content.provenance(run, s), "rules": content.rule_rows(s, run.instruments), "notice": NOTICE,
     }  # fmt: skip
 
 
-def render_page(run: RunRecords, s: dict[str, Any], plates: Sequence["Plate"], *, default_pairs: bool = True) -> str:
+def render_page(
+    run: RunRecords, s: dict[str, Any], plates: Sequence["Plate"], *, default_pairs: bool = True, drift: Sequence[str] = ()
+) -> str:  # fmt: skip
     """The page of one run.
 
     Args:
@@ -76,8 +79,9 @@ def render_page(run: RunRecords, s: dict[str, Any], plates: Sequence["Plate"], *
         s: Its summary.
         plates: Its figures; none where matplotlib is not installed.
         default_pairs: Whether the decays are of the pairs that are shown when none are named.
+        drift: What the history says of the device, in sentences, the answer first; none where it was not asked.
     """
-    values = page_values(run, s)
+    values = page_values(run, s) | {"drift": list(drift)}
     missing = {} if has_figures() else {"no_decays": NO_FIGURES, "no_distributions": NO_FIGURES}
     return render_template(
         "run.html", **values | missing, plates=drawn(plates), no_figures=NO_FIGURES, default_pairs=default_pairs,
@@ -152,7 +156,7 @@ def _kept(row: Sequence[str], empty: set[int]) -> list[str]:
 
 def drawn(plates: Sequence["Plate"]) -> SimpleNamespace:
     """Figures as the templates take them, by section."""
-    out = SimpleNamespace(bands=[], decays=[], distributions=[])
+    out = SimpleNamespace(bands=[], decays=[], distributions=[], drift=[])
     for p in plates:
         small, svg = p.size[0] < 5, Markup(p.svg(inline=True))
         getattr(out, p.group).append(SimpleNamespace(name=p.name, title=p.title, alt=p.alt, caption=p.caption, small=small, svg=svg))

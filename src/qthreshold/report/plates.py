@@ -31,7 +31,7 @@ class Plate:
 
     Attributes:
         name: For files and ids.
-        group: Section of the page: ``bands``, ``decays`` or ``distributions``.
+        group: Section of the page: ``bands``, ``decays``, ``distributions`` or ``drift``.
         title: Heading.
         alt: What it shows, in a sentence: the finding, not the kind of picture.
         caption: How to read it.

@@ -1,0 +1,129 @@
+"""The job of a pipeline: hold a finished run against its gate and its baseline, and keep what came out."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qthreshold.check import CheckResult
+from qthreshold.comparison import Comparison, compare_measurements
+from qthreshold.drift import find_drift
+from qthreshold.errors import InputError, StoreError
+from qthreshold.gate import Gate, run_gate, unreadable
+from qthreshold.measurements import METRICS, Measurements, make_measurements
+from qthreshold.report.site import DeviceDrift
+from qthreshold.result import RunRecords
+from qthreshold.store import RunDirectory
+from qthreshold.workflow import load_result
+
+if TYPE_CHECKING:
+    from qthreshold.history import History
+
+__all__ = ["check", "compare", "drift_of", "from_history", "measured"]
+
+
+Run = RunRecords | str | Path
+"""A finished run: its result, or its directory."""
+
+
+def measured(run: Run) -> Measurements:
+    """The numbers of a run, given as its result or its directory.
+
+    Raises:
+        InputError: There is no run directory of that name.
+        StoreError: The run is not finished, or damaged.
+    """
+    return make_measurements(run if isinstance(run, RunRecords) else load_result(RunDirectory.open(Path(run))))
+
+
+def compare(before: Run | Sequence[Run], after: Run, *, max_regression: float = 0.05, fdr: float = 0.05) -> Comparison:
+    """Whether a device got worse between two runs, pair by pair and qubit by qubit.
+
+    Args:
+        before: The baseline: a result, a run directory, or several of them, whose scatter then counts as ordinary.
+        after: The run that is compared.
+        max_regression: Relative change for the worse that is tolerated.
+        fdr: Expected share of false ones among the changes that are called worse.
+
+    Raises:
+        InputError: There is no such run, or one is of another device or was measured otherwise.
+        StoreError: A run is not finished, or damaged.
+
+    Example:
+        >>> import qthreshold as qt
+        >>> comparison = qt.compare("runs/monday", "runs/tuesday")  # doctest: +SKIP
+        >>> [c.title for c in comparison.having("worse")]  # doctest: +SKIP
+        ['cnot_error 3-4']
+    """
+    earlier = [before] if isinstance(before, Run) else list(before)
+    if not earlier:
+        raise ValueError("a baseline has at least one run")
+    return compare_measurements([measured(b) for b in earlier], measured(after), max_regression=max_regression, fdr=fdr)
+
+
+def check(
+    directory: str | Path, gate: Gate | None = None, *, history: "History | None" = None, about: Mapping[str, str] | None = None, first: bool = False
+) -> CheckResult:  # fmt: skip
+    """Hold a run against a gate.
+
+    A run that is not finished or is damaged gives a result too: a fault of the infrastructure.
+
+    Args:
+        directory: The run directory.
+        gate: Rules, limits, baseline and tolerances; by default all rules of the run, no limit and no baseline.
+        history: Where earlier runs are, for the baselines ``last-good`` and ``last:N``.
+        about: Further properties to note, such as the name of the gate file.
+        first: Whether this may be the first run in the history, which no baseline precedes.
+
+    Raises:
+        InputError: There is no run directory, the baseline does not exist or is foreign, or the gate names what the run has not.
+    """
+    gate = Gate() if gate is None else gate
+    run = RunDirectory.open(Path(directory))
+    try:
+        result = load_result(run)
+    except StoreError as error:
+        return unreadable(run.path.resolve().name, str(error), gate)
+    baseline = _baseline(gate, result, history, first=first)
+    return run_gate(result, gate, baseline, about={"baseline": gate.baseline or "none", **(about or {})})
+
+
+def drift_of(history: "History", device: str, last: int = 200) -> DeviceDrift:
+    """What the history says of a device.
+
+    Args:
+        history: Where its runs are.
+        device: Its name.
+        last: How many of the newest runs are looked at.
+
+    Raises:
+        InputError: The history holds no run of it.
+    """
+    history.runs(device, last=1)
+    series = tuple(s for metric in METRICS if history.targets(device, metric) for s in history.all_series(device, metric, last))
+    return DeviceDrift(device=device, series=series, drifts=find_drift(series))
+
+
+def _baseline(gate: Gate, result: RunRecords, history: "History | None", *, first: bool) -> list[Measurements]:
+    wanted, run_id = gate.baseline, result.header["run_id"]
+    if wanted is None:
+        return []
+    if not from_history(gate):
+        found = measured(wanted)
+        if found.run_id == run_id:
+            raise InputError(f"baseline {wanted} is the run itself")
+        return [found]
+    if history is None:
+        raise InputError(f"baseline {wanted} is taken from the history: name it with --history")
+    try:
+        earlier = history.baseline(result.device.name, wanted, before=run_id)
+    except InputError:
+        if not first:
+            raise
+        return []
+    same = [m for m in earlier if m.context == measured(result).context]  # what was measured otherwise is no baseline, and no obstacle either
+    return same or earlier[:1]
+
+
+def from_history(gate: Gate) -> bool:
+    """Whether the baseline of a gate is taken from the history."""
+    return gate.baseline is not None and (gate.baseline == "last-good" or gate.baseline.startswith("last:"))

@@ -1,0 +1,172 @@
+"""``qthreshold check``: the gate of a pipeline."""
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qthreshold.cli.common import Json, Quiet, guarded, show, show_json
+
+if TYPE_CHECKING:
+    from qthreshold.check import CheckResult
+    from qthreshold.gate import Gate
+
+__all__ = ["check"]
+
+
+def check(
+    directory: Annotated[Path | None, typer.Argument(metavar="DIR", help="A finished run.")] = None,
+    fail_on: Annotated[
+        str | None, typer.Option("--fail-on", metavar="met,undetermined", help="What fails the gate, both by default; or never.")
+    ] = None,
+    instruments: Annotated[
+        str | None, typer.Option("--instruments", "--rules", metavar="ID,...", help="Rules that count; by default all that the run was judged by.")
+    ] = None,
+    gate_file: Annotated[Path | None, typer.Option("--gate", metavar="FILE.toml", help="Limits, rules and tolerances; see --gate-schema.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", metavar="DIR|last-good|last:N", help="What the run must not be worse than; none by default.")
+    ] = None,
+    max_regression: Annotated[
+        str | None, typer.Option("--max-regression", metavar="P%", help="Change for the worse that is tolerated; 5% by default.")
+    ] = None,
+    fdr: Annotated[
+        str | None, typer.Option("--fdr", metavar="Q", help="Share of false ones among the changes called worse; 0.05 by default.")
+    ] = None,
+    history: Annotated[
+        str | None,
+        typer.Option("--history", metavar="FILE|URL", envvar="QTHRESHOLD_HISTORY", show_envvar=True, help="Where earlier runs are; see 'history'."),
+    ] = None,
+    record: Annotated[bool, typer.Option("--record", help="Add the run, with the outcome, to the history.")] = False,
+    forms: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORM[=PATH]",
+            help="junit, github, openmetrics, prometheus, benchmark, markdown, json; repeatable, or with commas.",
+        ),
+    ] = None,
+    gate_schema: Annotated[bool, typer.Option("--gate-schema", help="Print the JSON schema of gate files.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Hold a run against rules, limits and a baseline. Intervals decide; "cannot tell" is an outcome of its own.
+
+    Exit code: 0 passed; 1 a rule is met or a limit exceeded; 3 cannot tell; 4 data are missing or the run is not finished, which
+    says nothing of the device; 5 worse than the baseline.
+
+    \b
+    Examples:
+      qthreshold check runs/tonight                            no rule may be met
+      qthreshold check runs/tonight --baseline runs/monday     nor may it be worse
+      qthreshold check runs/tonight --gate gate.toml -f junit  limits; junit.xml
+      qthreshold check runs/tonight --history lab.db --baseline last:7 --record
+    """  # noqa: D301
+    if gate_schema:
+        from qthreshold.gate import Gate
+
+        show_json(Gate.model_json_schema(by_alias=True))
+        return
+    with guarded(directory):
+        stated = {"fail_on": fail_on, "instruments": instruments, "baseline": baseline, "max_regression": max_regression, "fdr": fdr}
+        _check(directory, gate_file, stated, history, forms or [], record=record, json=json, quiet=quiet)
+
+
+def _check(
+    directory: Path | None, gate_file: Path | None, stated: dict[str, str | None], where: str | None, forms: list[str],
+    *, record: bool, json: bool, quiet: bool,
+) -> None:  # fmt: skip
+    from qthreshold import ci
+    from qthreshold.errors import InputError
+    from qthreshold.history import open_history
+    from qthreshold.report.ci.forms import parse_forms
+    from qthreshold.report.ci.text import check_text
+
+    if directory is None:
+        raise InputError("name a run directory: qthreshold check DIR")
+    gate, wanted = _gate(gate_file, stated), parse_forms(forms)
+    if record and where is None:
+        raise InputError("--record needs --history FILE or URL")
+    with contextlib.ExitStack() as opened:
+        history = opened.enter_context(open_history(where, create=record)) if where is not None and (record or ci.from_history(gate)) else None
+        about = {"gate": gate_file.name} if gate_file is not None else {}
+        result = ci.check(directory, gate, history=history, about=about, first=record)
+        if record and history is not None and result.run_id:
+            history.add(ci.measured(directory), outcome=result.outcome)
+    _keep(directory, result, {"json": ""} | wanted)
+    if json:
+        show_json(result.as_dict())
+    elif not quiet:
+        show(check_text(result))
+    if "github" in wanted:
+        _tell_github(result, quiet=json or quiet)
+    raise typer.Exit(result.exit_code)
+
+
+def _keep(directory: Path, result: "CheckResult", wanted: dict[str, str]) -> None:
+    """Write the files. What came out is worth more than a file: a run that cannot be written to is only warned of."""
+    from qthreshold.errors import StoreError
+    from qthreshold.report.ci.forms import FORMS, form_file
+    from qthreshold.store import RunDirectory, write_folder
+
+    here: list[tuple[str, bytes]] = []
+    for form, path in wanted.items():
+        if form == "github":
+            continue
+        data = form_file(result, form)
+        if not path or Path(path).parent.resolve() == directory.resolve():
+            here.append((Path(path).name or FORMS[form], data))
+        else:
+            write_folder(Path(path).parent, [(Path(path).name, data)])
+    try:
+        run = RunDirectory.open(directory)
+        with run.locked():
+            run.write_files(here)
+    except StoreError as error:
+        print(f"qthreshold: {', '.join(name for name, _ in here)} not kept: {error}", file=sys.stderr)
+
+
+def _tell_github(result: "CheckResult", *, quiet: bool) -> None:
+    """Append to the files that GitHub names, and print annotations where GitHub reads them."""
+    from qthreshold.report.ci.github import annotations, outputs, step_summary
+
+    summary, values = os.environ.get("GITHUB_STEP_SUMMARY"), os.environ.get("GITHUB_OUTPUT")
+    if summary:
+        path = Path(summary)
+        text = step_summary(result, path.stat().st_size if path.exists() else 0)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n" if text else "")
+    if values:
+        with Path(values).open("a", encoding="utf-8") as file:
+            file.write(outputs(result))
+    if os.environ.get("GITHUB_ACTIONS") == "true" and not quiet:
+        for line in annotations(result):
+            print(line)
+
+
+def _gate(path: Path | None, stated: dict[str, str | None]) -> "Gate":
+    """The gate file, and what the command line says instead.
+
+    Raises:
+        InputError: The file or an option cannot be used.
+    """
+    from pydantic import ValidationError
+
+    from qthreshold.datafiles import load_toml
+    from qthreshold.errors import InputError
+    from qthreshold.gate import Gate
+
+    gate = load_toml(path, Gate, "gate file") if path is not None else Gate()
+    for name, text in stated.items():
+        if text is None:
+            continue
+        value: Any = [part.strip() for part in text.split(",") if part.strip()] if name in ("fail_on", "instruments") else text
+        try:
+            gate = Gate.model_validate(gate.model_dump(by_alias=True, exclude_unset=True) | {name: value})
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+            raise InputError(f"--{name.replace('_', '-')} {text!r}: {fault[0].lower()}{fault[1:]}") from None
+    return gate

@@ -1,0 +1,1 @@
+"""What a gate says, in the forms that CI systems read: JUnit, GitHub, OpenMetrics, github-action-benchmark, Markdown, JSON."""

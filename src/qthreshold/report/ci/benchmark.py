@@ -1,0 +1,28 @@
+"""The custom JSON of github-action-benchmark, which draws a chart of a value over commits."""
+
+import json
+
+from qthreshold.check import CheckResult
+from qthreshold.measurements import LOWER_IS_WORSE, METRICS
+
+__all__ = ["benchmark"]
+
+_UNITS = ("probability", "average gate infidelity")
+
+
+def benchmark(result: CheckResult) -> bytes:
+    """Error rates of the device as a whole, of which smaller is better (``tool: customSmallerIsBetter``). Numbers of qubits are left out.
+
+    Args:
+        result: What the gate said.
+    """
+    rows = [
+        {
+            "name": f"{result.device}: {METRICS.get(metric, metric)}", "unit": _UNITS[metric.startswith("cnot")],
+            "value": value["best"], "range": f"{value['low']:.3g} to {value['high']:.3g}",
+            "extra": f"{100 * (value['level'] or 0):g} % interval\nrun {result.run_id}",
+        }
+        for metric, value in result.metrics.items()
+        if metric not in LOWER_IS_WORSE and value is not None and value["best"] is not None
+    ]  # fmt: skip
+    return (json.dumps(rows, indent=1, allow_nan=False) + "\n").encode()

@@ -1,0 +1,44 @@
+"""A gate's result in the terminal: the answer first, then what is wrong, then how many cases passed."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from qthreshold.check import CheckResult
+from qthreshold.report.words import many, printable
+
+__all__ = ["check_text"]
+
+_SHOWN = 20  # cases of one outcome
+_WORDS = {"failed": ("failed", "bold red"), "error": ("no data", "bold magenta"), "cannot_tell": ("cannot tell", "bold yellow")}
+
+
+def check_text(result: CheckResult) -> RenderableType:
+    """What to print.
+
+    Args:
+        result: What the gate said.
+    """
+    parts: list[RenderableType] = [Text(printable(result.answer), style="bold green" if result.passed else "bold")]
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    left = []
+    for outcome, (word, style) in _WORDS.items():
+        cases = result.having(outcome)
+        for case in cases[:_SHOWN]:
+            table.add_row(Text(word, style=style), Text(printable(case.reason), overflow="fold"))
+        if len(cases) > _SHOWN:
+            left.append(f"{many(len(cases) - _SHOWN, 'more case')} {word}")
+    if table.row_count:
+        parts += [Text(), table]
+    quiet = sum(not c.gates and c.outcome != "passed" for c in result.cases)
+    counted = [*left, f"{many(sum(c.outcome == 'passed' for c in result.cases), 'case')} passed"]
+    if quiet:
+        counted.append(f"{quiet:,} only reported")
+    parts += [Text(), Text(f"{'; '.join(counted)}.")]
+    if result.exit_code == 3:
+        parts.append(Text("More sequences or shots would settle it; --max-regression P% tolerates more, --fail-on met lets it pass."))
+    if result.baseline:
+        parts.append(
+            Text(f"Compared with {many(len(result.baseline), 'run')}: {', '.join(result.baseline[:5])}{' ...' if len(result.baseline) > 5 else ''}.")
+        )
+    return Group(*parts)

@@ -1,0 +1,158 @@
+"""``qthreshold check`` from end to end: exit codes, gate files, baselines, and what cannot be checked."""
+
+import json
+import shutil
+
+import pytest
+
+from qthreshold import workflow
+from qthreshold.check import CheckResult
+from qthreshold.datafiles import shipped
+from reference.commands import content_of, here, qthreshold
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("QTHRESHOLD_HISTORY", raising=False)
+    return lambda *words: here(list(words), monkeypatch, capsys)
+
+
+@pytest.fixture(scope="session")
+def _another(tmp_path_factory):
+    out = tmp_path_factory.mktemp("another") / "run"
+    workflow.run("aer:tiny-5", "quick", out=out, seed=8, workers=1)
+    return out
+
+
+@pytest.fixture
+def another(_another, tmp_path):
+    """Another night of the same device."""
+    return shutil.copytree(_another, tmp_path / "another")
+
+
+def gate_file(tmp_path, *lines):
+    path = tmp_path / "gate.toml"
+    path.write_text("\n".join(['schema = "qthreshold/gate/1"', *lines, ""]))
+    return str(path)
+
+
+def test_a_device_that_meets_no_rule_passes_and_the_answer_comes_first(finished, call):
+    answer = call("check", str(finished))
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith("tiny-5: the gate is passed")
+    assert json.loads((finished / "check.json").read_text())["exit_code"] == 0
+    assert call("verify", str(finished)).code == 0
+
+
+def test_json_is_the_result_and_nothing_else(finished, call):
+    answer = call("check", str(finished), "--json")
+    result = CheckResult.from_dict(json.loads(answer.out))
+    assert result.device == "tiny-5"
+    assert json.loads((finished / "check.json").read_text()) == json.loads(answer.out)
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "code", "says"),
+    [
+        (['[[limits]]', 'metric = "cnot_error.mean"', "max = 1e-4"], [], 1, "beyond the max of 1e-4"),
+        (['[[limits]]', 'metric = "cnot_error.mean"', "max = 1e-4"], ["--fail-on", "never"], 0, "the gate is passed"),
+        (['[[limits]]', 'metric = "working_qubits"', "min = 5"], [], 0, "the gate is passed"),
+        (['[[limits]]', 'metric = "cnot_error"', 'target = "0-1"', "max = 0.5", "min = 0.1"], [], 1, "C-NOT error of pair 0-1"),
+        (['fail_on = ["never"]', '[[limits]]', 'metric = "cnot_error.mean"', "max = 1e-4"], ["--fail-on", "met"], 1, "beyond"),
+    ],
+)  # fmt: skip
+def test_limits_of_a_gate_file_decide(lines, options, code, says, finished, tmp_path, call):
+    answer = call("check", str(finished), "--gate", gate_file(tmp_path, *lines), *options)
+    assert answer.code == code, answer.err
+    assert says in " ".join(answer.out.split())
+
+
+def test_an_unchanged_device_is_no_regression_and_a_worse_one_is(finished, another, call, tmp_path):
+    calm = call("check", str(finished), "--baseline", str(another), "--max-regression", "100%", "--fail-on", "met")
+    assert calm.code == 0, calm.out
+    worse = tmp_path / "worse.toml"
+    worse.write_text((shipped("backends") / "tiny-5.toml").read_text().replace("median = 6e-3", "median = 3e-2"))
+    workflow.run(f"aer:{worse}", "quick", out=tmp_path / "worse", seed=9, workers=1)
+    answer = call("check", str(tmp_path / "worse"), "--baseline", str(finished), "--json")
+    result = CheckResult.from_dict(json.loads(answer.out))
+    assert (answer.code, result.exit_code) == (5, 5)
+    assert "cnot_error.mean" in {c.name for c in result.having("failed")}
+    assert result.baseline == (json.loads((finished / "summary.json").read_text())["run_id"],)
+
+
+def test_a_run_that_is_not_finished_is_a_fault_of_the_infrastructure(finished, call):
+    (finished / "verdict.json").unlink()
+    answer = call("check", str(finished), "--json")
+    result = CheckResult.from_dict(json.loads(answer.out))
+    assert (answer.code, [c.outcome for c in result.cases]) == (4, ["error"])
+    assert "resume" in result.answer
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--fail-on", "sometimes"], "--fail-on 'sometimes'"),
+        (["--fail-on", "never,met"], "or never alone"),
+        (["--instruments", "us-eer"], "did you mean us-ear"),
+        (["--max-regression", "much"], "--max-regression 'much'"),
+        (["--max-regression", "-5%"], "greater than or equal to 0"),
+        (["--fdr", "2"], "--fdr '2'"),
+        (["--baseline", "nowhere"], "nowhere is not a run directory"),
+        (["--baseline", "{run}"], "is the run itself"),
+        (["--baseline", "last-good"], "name it with --history"),
+        (["--baseline", "last:none"], "last:7"),
+        (["--gate", "nowhere.toml"], "nowhere.toml"),
+        (["--record"], "--record needs --history"),
+        (["--format", "junitt"], "junit"),
+        (["--history", "new.db", "--baseline", "last-good"], "new.db"),
+    ],
+)
+def test_bad_options_are_one_line_and_change_nothing(options, says, finished, tmp_path, call):
+    before = content_of(tmp_path)
+    answer = call("check", str(finished), *(o.format(run=finished) for o in options))
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert says in answer.err
+    assert content_of(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (["[[limits]]", 'metric = "cnot_eror.mean"', "max = 1"], "line 3: limits.0.metric: unknown metric 'cnot_eror.mean': did you mean cnot_error"),
+        (["limit = 3"], "limit"),
+        (['max_regression = "five"'], "max_regression"),
+    ],
+)  # fmt: skip
+def test_a_bad_gate_file_is_named_with_its_line(lines, says, finished, tmp_path, call):
+    answer = call("check", str(finished), "--gate", gate_file(tmp_path, *lines))
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert says in answer.err
+
+
+def test_another_device_is_no_baseline(finished, call, tmp_path):
+    workflow.run("exact:crosstalk-12", "quick", out=tmp_path / "other", seed=1, workers=1)
+    answer = call("check", str(finished), "--baseline", str(tmp_path / "other"))
+    assert answer.code == 2
+    assert "device: crosstalk-12 in the baseline, tiny-5 here" in answer.err
+
+
+def test_the_history_gives_the_baseline(finished, another, call):
+    first = call("check", str(another), "--history", "lab.db", "--baseline", "last-good", "--record", "--max-regression", "100%", "--fail-on", "met")
+    assert first.code == 0, first.err
+    second = call("check", str(finished), "--history", "lab.db", "--baseline", "last-good", "--max-regression", "100%", "--fail-on", "met", "--json")
+    assert second.code == 0, second.err
+    assert json.loads(second.out)["baseline"] == [json.loads((another / "summary.json").read_text())["run_id"]]
+    assert len(json.loads(call("history", "list", "--history", "lab.db", "--json").out)) == 1  # without --record nothing was added
+
+
+def test_the_schema_of_gate_files_is_printed(call):
+    schema = json.loads(call("check", "--gate-schema").out)
+    assert set(schema["properties"]) >= {"schema", "fail_on", "limits", "baseline", "max_regression", "fdr", "instruments"}
+
+
+def test_the_real_command_line(finished, tmp_path):
+    answer = qthreshold("check", finished, "--format", f"junit={tmp_path / 'out.xml'}", cwd=tmp_path)
+    assert answer.code == 0, answer.err
+    assert (tmp_path / "out.xml").read_text().startswith("<?xml")
