@@ -1,9 +1,9 @@
 """The pytest plugin: tests of a quantum computer ask the fixture ``device_report`` for its numbers. See ``docs/pytest.md``.
 
 pytest loads it in every session of an environment that has qthreshold, so it imports the rest, numpy included, only once a test asks.
+It has no tests whose assertions pytest should rewrite: PYTEST_DONT_REWRITE.
 """
 
-import hashlib
 import json
 import sys
 import warnings
@@ -117,6 +117,8 @@ def _made(config: pytest.Config, marker: pytest.Mark, factory: pytest.TempPathFa
 
     A run that failed half-way is not begun again, since every try may cost: the next test finds it unfinished, and says so.
     """
+    import hashlib
+
     from filelock import FileLock
 
     from qthreshold.errors import InputError, QThresholdError
@@ -183,8 +185,9 @@ def pytest_testnodedown(node: Any, error: object) -> None:
     node.config.stash[_answers].update(getattr(node, "workeroutput", {}).get("qthreshold", {}))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:
     """What the runs say that were tested, in a sentence each."""
+    # the reporter's type is quoted, since pytest 8.2 has no public name for it
     if config.stash[_answers]:
         terminalreporter.section("qthreshold")
         for directory, answer in config.stash[_answers].items():
