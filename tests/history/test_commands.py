@@ -141,7 +141,7 @@ def test_lists_and_trends(three):
     assert ["run2", "chip", "2026-01-02", "04:00", "failed", "-"] in [line.split() for line in text.splitlines()]
     assert [e["run_id"] for e in json.loads(three("list", "--json").out)] == ["run1", "run2", "run3"]
     text = three("trend", "-m", "cnot_error", "-t", "3-4").out
-    assert "chip, 3 runs, intervals at 95 %." in text
+    assert "chip, 3 runs, intervals at 95 %. Last calibrated 1.0 hours before the last run." in " ".join(text.split())
     assert "C-NOT error of pair 3-4: " in text
     assert "3.00e-3 (2.70e-3 to 3.60e-3)" in text
     found = json.loads(three("trend", "-m", "cnot_error", "-t", "3-4", "--last", "2", "--json").out)

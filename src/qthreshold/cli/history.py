@@ -290,7 +290,9 @@ def _show_trend(found: "Series", drift: "Drift", most: int) -> None:
     from qthreshold.report.trendtext import trend_text
     from qthreshold.report.words import printable, span
 
-    show(f"{_plain(found.device)}, {counted(len(found.run_ids), 'run')}, intervals at {100 * found.level:g} %.")
+    hours = drift.hours_since_calibration
+    calibrated = f" Last calibrated {hours:.1f} hours before the last run." if hours == hours else ""
+    show(f"{_plain(found.device)}, {counted(len(found.run_ids), 'run')}, intervals at {100 * found.level:g} %.{calibrated}")
     show(trend_text(found, drift))
     table = _table("run", "made (UTC)", "value", "status")
     for p in _points(found, most):
