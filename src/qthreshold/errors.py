@@ -7,6 +7,7 @@
     │   └── ConsentError           nobody agreed to what the jobs may cost          (exit 2)
     ├── StoreError                 a run directory is damaged or cannot be written  (exit 4)
     │   └── OutdatedError          a derived record is of an older version          (exit 4)
+    ├── NoEstimateError            a number was asked for that the run does not have (exit 4)
     └── BackendError               device, provider or simulator failed; resumable  (exit 4)
         ├── RejectedError          the provider refuses the circuits or options
         ├── QuotaError             no time, no requests or no money left
@@ -25,8 +26,8 @@ from typing import Any
 
 __all__ = [
     "AuthenticationError", "BackendError", "ConsentError", "CorruptResultError", "InputError", "JobCancelledError", "JobFailedError",
-    "JobTimeoutError", "LostJobError", "OutdatedError", "QThresholdError", "QuotaError", "RejectedError", "RunExistsError", "StoreError",
-    "TransientError",
+    "JobTimeoutError", "LostJobError", "NoEstimateError", "OutdatedError", "QThresholdError", "QuotaError", "RejectedError", "RunExistsError",
+    "StoreError", "TransientError",
 ]  # fmt: skip
 
 
@@ -60,6 +61,10 @@ class StoreError(QThresholdError):
 
 class OutdatedError(StoreError):
     """A record that follows from others was written by an older version; it is made again, not upgraded."""
+
+
+class NoEstimateError(QThresholdError):
+    """A number was asked for that the run does not have: its fit failed, or counts are missing."""
 
 
 class BackendError(QThresholdError):

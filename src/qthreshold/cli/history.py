@@ -36,7 +36,7 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or how it 
 
 _FILE = "qthreshold-history.db"
 _SHOWN = 10  # runs of a trend, unless more are asked for
-_WINDOW = 200  # runs in which drift is looked for, where a device has many numbers
+_WINDOW = 200  # runs in which drift is looked for, unless more are asked for
 _COLUMNS = ("run_id", "device", "taken_at", "gate", "metric", "target", "best", "low", "high", "level", "dof", "status")
 
 
@@ -228,7 +228,7 @@ def trend(
     """What drifts: a number of a device over its runs, with trend, steps and alarms.
 
     Without --target, a metric of pairs or qubits is shown for all of them, those with an alarm first. The chance of a false alarm is 5 % in
-    30 runs, for all numbers that are shown together.
+    30 runs, for all numbers that are shown together. Looked at are the newest 200 runs, or --last N.
 
     \b
     Examples:
@@ -242,7 +242,8 @@ def trend(
 
         name = device or _only_device(history)
         many = metric in PER_TARGET and not target
-        found = history.all_series(name, metric, last or _WINDOW) if many else [history.series(name, metric, target, last)]
+        newest = last or _WINDOW
+        found = history.all_series(name, metric, newest) if many else [history.series(name, metric, target, newest)]
         drifts = find_drift(found)
         if json:
             show_json([_trend_dict(s, d) for s, d in zip(found, drifts, strict=True)] if many else _trend_dict(found[0], drifts[0]))
@@ -296,7 +297,7 @@ def _show_trend(found: "Series", drift: "Drift", most: int) -> None:
         table.add_row(p["run_id"], _day(p["taken_at"]), span(p), "" if p["status"] == "ok" else printable(p["status"]))
     show(table)
     if len(found.run_ids) > most:
-        show(f"And {counted(len(found.run_ids) - most, 'earlier run')}: --last N, or --json.")
+        show(f"These are the newest {most} of the {counted(len(found.run_ids), 'run')} looked at; --last N shows more, --json all.")
 
 
 def _show_drifts(device: str, metric: str, drifts: "Sequence[Drift]") -> None:
