@@ -3,8 +3,9 @@
 #
 #     0 2 * * *  BACKEND=provider:my_lab.backends:chip LAB=/srv/qthreshold /srv/qthreshold/cron.sh
 #
-# Runs, checks against the last good night, keeps the history, and publishes pages. Exit code: that of the check. One night at a time: a run
-# that still goes on is left alone. A run that was interrupted is finished first, since its jobs may have been paid for.
+# Runs, checks against the last good night, keeps the history, and publishes pages. Exit code: that of the check; 2 or 4 where no run could
+# be begun. One night at a time: a run that still goes on is left alone. A run that was interrupted is finished, checked and kept first,
+# since its jobs may have been paid for.
 set -euo pipefail
 
 : "${BACKEND:?what to measure, such as exact:tiny-5}"
@@ -17,21 +18,27 @@ exec 9>"$lab/.lock"
 flock -n 9 || { echo "qthreshold: another night still goes on" >&2; exit 0; }
 exec >>"$lab/nightly.log" 2>&1
 
+gate=()
+[ ! -e "$lab/gate.toml" ] || gate=(--gate "$lab/gate.toml")
+check() {
+  qthreshold check "$1" "${gate[@]}" --baseline last-good --record --format junit,"prometheus=$lab/qthreshold.prom"
+}
+
 for open in "$lab"/runs/*/run.json; do
   directory=$(dirname "$open")
   if [ -e "$open" ] && [ ! -e "$directory/summary.json" ]; then
-    qthreshold resume "$directory" --no-progress ${CAP:+--max-qpu-seconds "$CAP"} || true
+    echo "== $directory, which was interrupted"
+    qthreshold resume "$directory" --no-progress --quiet ${CAP:+--max-qpu-seconds "$CAP"} && check "$directory" || true
   fi
 done
 
 run=$lab/runs/$(date -u +%Y-%m-%dT%H%M%SZ)
 echo "== $run"
-qthreshold run --backend "$BACKEND" --recipe "$recipe" --out "$run" --no-progress --quiet ${CAP:+--max-qpu-seconds "$CAP"} || [ -e "$run/run.json" ]
+qthreshold run --backend "$BACKEND" --recipe "$recipe" --out "$run" --no-progress --quiet ${CAP:+--max-qpu-seconds "$CAP"} \
+  || { code=$?; [ -e "$run/run.json" ] || exit "$code"; }
 
 code=0
-gate=()
-[ ! -e "$lab/gate.toml" ] || gate=(--gate "$lab/gate.toml")
-qthreshold check "$run" "${gate[@]}" --baseline last-good --record --format junit,"prometheus=$lab/qthreshold.prom" || code=$?
+check "$run" || code=$?
 qthreshold report "$run" --history "$QTHRESHOLD_HISTORY" --quiet || true
 qthreshold history site --out "$lab/pages" || true
 exit "$code"

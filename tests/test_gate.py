@@ -185,4 +185,8 @@ def test_a_result_of_another_schema_is_refused():
 def test_a_run_that_cannot_be_read_is_an_error_and_no_failure():
     result = unreadable("tonight", "there are no counts", gate())
     assert (result.exit_code, result.cases[0].outcome, result.passed) == (4, "error", False)
+    assert result.device == ""  # the run's name is none: a new one every night would be a new device every night
+
+
+def test_a_target_is_a_qubit_or_a_pair():
     assert Limit(metric="works", target="3", min=0.5).target == "3"

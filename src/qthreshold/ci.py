@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qthreshold.check import CheckResult
 from qthreshold.comparison import Comparison, compare_measurements
+from qthreshold.device import Device
 from qthreshold.drift import find_drift
 from qthreshold.errors import InputError, StoreError
 from qthreshold.gate import Gate, run_gate, unreadable
@@ -82,9 +83,17 @@ def check(
     try:
         result = load_result(run)
     except StoreError as error:
-        return unreadable(run.path.resolve().name, str(error), gate)
+        return unreadable(run.path.resolve().name, str(error), gate, device=_device_of(run))
     baseline = _baseline(gate, result, history, first=first)
     return run_gate(result, gate, baseline, about={"baseline": gate.baseline or "none", **(about or {})})
+
+
+def _device_of(run: RunDirectory) -> str:
+    """The device of a run of which nothing else may be readable; empty where that is not either."""
+    try:
+        return run.read_record("device.json", Device).name
+    except StoreError:
+        return ""
 
 
 def drift_of(history: "History", device: str, last: int = 200) -> DeviceDrift:

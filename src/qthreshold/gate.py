@@ -149,17 +149,18 @@ def run_gate(run: RunRecords, gate: Gate, baseline: Sequence[Measurements] = (),
     )  # fmt: skip
 
 
-def unreadable(name: str, reason: str, gate: Gate) -> CheckResult:
+def unreadable(name: str, reason: str, gate: Gate, *, device: str = "") -> CheckResult:
     """The result for a run that is not finished or cannot be read: a fault of the infrastructure.
 
     Args:
-        name: What to call the device, of which nothing may be known.
+        name: What to call the run.
         reason: What is wrong.
         gate: For the record.
+        device: Its name, where that much is known. A run's name would not do: whatever follows a device over time would see a new one.
     """
     case = Case(kind="run", name="run", target="", outcome="error", reason=reason)
     return CheckResult(
-        run_id="", device=name, taken_at="", answer=f"{name}: no result to check. {reason}", exit_code=EXIT_INFRASTRUCTURE, cases=(case,),
+        run_id="", device=device, taken_at="", answer=f"{name}: no result to check. {reason}", exit_code=EXIT_INFRASTRUCTURE, cases=(case,),
         properties={"fail_on": ", ".join(gate.fail_on)}, metrics={},
     )  # fmt: skip
 

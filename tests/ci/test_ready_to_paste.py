@@ -1,5 +1,6 @@
 """The files in ``ci/`` and ``action.yml``: their shell steps run here, with the environment that those systems set."""
 
+import datetime
 import json
 import os
 import re
@@ -108,6 +109,15 @@ def test_the_action_fails_where_the_gate_does_and_keeps_a_history(machine):
     assert machine.asked.count("qthreshold run") == 1
 
 
+def test_what_the_action_leaves_empty_is_as_the_gate_file_says(machine):
+    workflow.run("exact:tiny-5", "quick", out=machine.folder / "qthreshold-run", workers=1)
+    lines = ['fail_on = ["never"]', "[[limits]]", 'metric = "cnot_error.mean"', "max = 1e-4"]
+    (machine.folder / "gate.toml").write_text("\n".join(lines))
+    done, outputs, _ = action(machine, gate="gate.toml", **{"instruments": "us-ear", "max-regression": "10%"})
+    assert (done.returncode, outputs["outcome"]) == (0, "failed"), done.stderr
+    assert "--gate gate.toml --instruments us-ear --max-regression 10%\n" in machine.asked
+
+
 def test_the_action_without_a_run_and_a_backend_says_what_is_missing(machine):
     done, _, _ = action(machine)
     assert done.returncode == 2
@@ -132,10 +142,10 @@ def test_inputs_reach_scripts_by_the_environment_and_are_quoted_there():
 
 @pytest.mark.parametrize("hostile", ['"; touch owned; "', "$(touch owned)", "x\ntouch owned"])
 def test_no_input_of_the_action_becomes_a_command(hostile, machine):
-    names = ("recipe", "gate", "baseline", "history", "fail-on", "max-qpu-seconds", "version")
+    names = ("recipe", "gate", "baseline", "history", "fail-on", "instruments", "max-regression", "max-qpu-seconds", "version")
     assert action(machine, backend=hostile, **dict.fromkeys(names, hostile))[0].returncode
     workflow.run("exact:tiny-5", "quick", out=machine.folder / "qthreshold-run", workers=1)
-    assert action(machine, **dict.fromkeys(names[1:5], hostile))[0].returncode == 2
+    assert action(machine, **dict.fromkeys(names[1:7], hostile))[0].returncode == 2
     assert not (machine.folder / "owned").exists()
 
 
@@ -159,13 +169,22 @@ def test_the_gitlab_job_cannot_tell_with_an_exit_code_that_is_a_warning(machine)
     assert done.returncode in job["allow_failure"]["exit_codes"], done.stdout
 
 
-def test_a_nightly_job_of_cron_keeps_history_metrics_and_pages(machine):
+def test_a_run_that_cannot_be_begun_is_no_failed_gate(machine):
+    done, _ = gitlab(machine, QTHRESHOLD_BACKEND="exact:no-such-profile")
+    assert done.returncode == 2
     lab = machine.folder / "lab"
-    for _ in range(2):
-        done = machine.run(f"exec {ROOT / 'ci' / 'cron.sh'}", BACKEND="exact:tiny-5", RECIPE="quick", LAB=lab)
-        log = (lab / "nightly.log").read_text()
-        assert done.returncode in (0, 3), log  # the second night may be too short to exclude a change
-    assert len(list((lab / "runs").iterdir())) == 2
+    done = machine.run(f"exec {ROOT / 'ci' / 'cron.sh'}", BACKEND="exact:no-such-profile", LAB=lab)
+    assert done.returncode == 2, (lab / "nightly.log").read_text()
+    assert "qthreshold check" not in machine.asked
+
+
+def test_a_nightly_job_of_cron_keeps_history_metrics_and_pages_and_finishes_what_was_interrupted(machine):
+    lab = machine.folder / "lab"
+    planned = machine.run('qthreshold plan "$LAB/runs/monday" --backend exact:tiny-5 --recipe quick', LAB=lab)
+    assert planned.returncode == 0, planned.stderr
+    done = machine.run(f"exec {ROOT / 'ci' / 'cron.sh'}", BACKEND="exact:tiny-5", RECIPE="quick", LAB=lab)
+    assert done.returncode in (0, 3), (lab / "nightly.log").read_text()  # the second run may be too short to exclude a change
+    assert len(list((lab / "runs").glob("*/junit.xml"))) == 2
     assert "qthreshold_check_exit_code" in (lab / "qthreshold.prom").read_text()
     assert (lab / "pages" / "index.html").exists()
     listed = machine.run("qthreshold history list --json", QTHRESHOLD_HISTORY=lab / "history.db")
@@ -193,6 +212,43 @@ def test_the_nightly_workflow_submits_and_collects_in_two_jobs(machine):
         assert done.returncode == 0, done.stderr + done.stdout
     everything = b"".join(p.read_bytes() for p in machine.folder.rglob("*") if p.is_file())
     assert SECRET.encode() not in everything
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq, the language of gh --jq")
+@pytest.mark.parametrize(("hours", "code"), [((30, 5, 2), 0), ((30, 25), 4), ((), 4)])
+def test_the_second_job_takes_the_newest_run_of_this_night_or_says_that_there_is_none(hours, code, machine):
+    now = datetime.datetime.now(datetime.UTC)
+    made = [{"expired": False, "created_at": f"{now - datetime.timedelta(hours=h):%Y-%m-%dT%H:%M:%SZ}", "workflow_run": {"id": h}} for h in hours]
+    expired = {"expired": True, "created_at": f"{now:%Y-%m-%dT%H:%M:%SZ}", "workflow_run": {"id": 0}}
+    (machine.folder / "artifacts.json").write_text(json.dumps({"artifacts": [*made, expired]}))
+    asked = machine.folder / "asked"
+    (machine.folder / "tools" / "gh").write_text(
+        f'#!{BASH}\necho "gh $*" >> "{asked}"\nif [ "$1 $3" = "api --jq" ]; then jq -r "$4" artifacts.json; fi\n'
+    )
+    (machine.folder / "tools" / "gh").chmod(0o755)
+    steps = yaml.safe_load(read("ci/github-nightly.yml"))["jobs"]["collect"]["steps"]
+    script = next(s["run"] for s in steps if s.get("name", "").startswith("Find the run"))
+    done = machine.run(script, GITHUB_REPOSITORY="lab/chip", GH_TOKEN=SECRET)
+    assert done.returncode == code, done.stderr
+    assert "gh api repos/lab/chip/actions/artifacts?name=tonight" in machine.asked
+    assert ("gh run download 2 --repo lab/chip --name tonight --dir tonight" in machine.asked) == (code == 0)
+    assert ("nothing was submitted" in done.stderr) == (code == 4)
+
+
+def test_a_night_that_fails_is_kept_in_the_history():
+    """``actions/cache`` saves nothing after a failure: restoring and saving are steps of their own."""
+    steps = yaml.safe_load(read("ci/github-nightly.yml"))["jobs"]["collect"]["steps"]
+    used = {s["uses"].partition("@")[0]: s for s in steps if "uses" in s}
+    assert "actions/cache" not in used
+    restore, save = used["actions/cache/restore"], used["actions/cache/save"]
+    assert save["if"].startswith("always()")
+    assert (save["with"]["path"], save["with"]["key"]) == (restore["with"]["path"], restore["with"]["key"])
+    assert save["with"]["key"].startswith(restore["with"]["restore-keys"])
+
+
+def test_no_script_of_a_workflow_has_an_expression_in_it():
+    for job in yaml.safe_load(read("ci/github-nightly.yml"))["jobs"].values():
+        assert not any("${{" in step.get("run", "") for step in job["steps"])
 
 
 def test_the_container_installs_and_starts_the_command(machine):

@@ -5,10 +5,15 @@ from hypothesis import strategies as st
 from qthreshold.check import OUTCOMES, Case, CheckResult
 from qthreshold.measurements import METRICS
 
-TEXTS = st.text(max_size=20) | st.sampled_from(["]]>", "<b>", "a\nb", "::error::x", "@everyone", "100%", "\x00\ud800", "| x |", "a=b\nc=d"])
+TEXTS = st.text(max_size=20) | st.sampled_from(
+    ["]]>", "<b>", "a\nb", "::error::x", "##[error]x", "@everyone", "100%", "\x00\ud800", "| x |", "a=b\nc=d"]
+)
 _NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 _ENDS = st.lists(st.floats(0, 1e3), min_size=3, max_size=3).map(sorted)
-INTERVALS = st.none() | _ENDS.map(lambda v: dict(zip(("low", "best", "high"), v, strict=True)) | {"level": 0.95})
+_KNOWN = _ENDS.map(lambda v: dict(zip(("low", "best", "high"), v, strict=True)) | {"level": 0.95})
+INTERVALS = (
+    st.none() | _KNOWN | _KNOWN.map(lambda v: v | {"low": None, "high": None}) | st.just(dict.fromkeys(("low", "best", "high", "level"), None))
+)
 CASES = st.builds(
     Case, kind=st.sampled_from(["rule", "limit", "regression", "run"]), name=TEXTS, target=TEXTS, outcome=st.sampled_from(OUTCOMES), reason=TEXTS,
     value=INTERVALS, before=INTERVALS, limit=_NUMBERS, p_value=_NUMBERS, q_value=_NUMBERS, gates=st.booleans(),

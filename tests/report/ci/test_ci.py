@@ -1,13 +1,18 @@
+import dataclasses
+import io
 import json
 import re
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 import xmlschema
 from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as classic_families
+from rich.console import Console
 
 from qthreshold.errors import InputError
 from qthreshold.measurements import LOWER_IS_WORSE
@@ -18,9 +23,10 @@ from qthreshold.report.ci.junit import junit
 from qthreshold.report.ci.markdown import markdown
 from qthreshold.report.ci.openmetrics import openmetrics, prometheus
 from qthreshold.report.ci.text import check_text
-from reference.checks import RESULTS, result_of
+from reference.checks import RESULTS, TEXTS, result_of
 
-SCHEMA = xmlschema.XMLSchema(str(Path(__file__).parents[2] / "golden" / "junit.xsd"))
+GOLDEN = Path(__file__).parents[2] / "golden"
+SCHEMA = xmlschema.XMLSchema(str(GOLDEN / "junit.xsd"))
 
 
 @given(RESULTS)
@@ -39,7 +45,47 @@ def test_junit_says_what_a_person_needs():
     assert [[child.tag for child in test] for test in suite.iter("testcase")] == [[], ["failure"], ["error"], ["skipped"]]
     assert suite.find("testcase[2]").get("name") == "limit cnot_error 1-2"
     assert suite.find("testcase/failure").get("message") == "C-NOT error of pair 1-2: 0.004, failed"
+    assert suite.find("testcase/failure").text == "C-NOT error of pair 1-2: 0.004, failed"
     assert suite[0].tag == "properties"
+
+
+def test_ten_thousand_cases_make_a_junit_file_in_time_that_grows_as_they_do():
+    few, many = (result_of(*["failed"] * n) for n in (500, 10_000))
+    spent = []
+    for result in (few, many):
+        start = time.process_time()
+        suite = ElementTree.fromstring(junit(result))[0]
+        spent.append(time.process_time() - start)
+        assert suite.get("failures") == suite.get("tests") == str(len(result.cases))
+    assert spent[1] < 100 * spent[0]  # 20 times the cases: 400 times the time if each were counted anew
+
+
+@given(st.lists(TEXTS, min_size=2, max_size=4))
+def test_no_text_in_the_log_is_a_command_of_the_runner(texts):
+    result = result_of("failed", answer="\n".join(texts), baseline=tuple(texts))
+    result = dataclasses.replace(result, cases=tuple(dataclasses.replace(c, reason="\n".join(texts)) for c in result.cases))
+    console = Console(width=30, file=io.StringIO())
+    console.print(check_text(result))
+    for line in console.file.getvalue().splitlines():
+        assert not line.strip().startswith("::")
+        assert "##[" not in line
+
+
+def canonical_junit(result):
+    """As XML parsers see it: serializers differ in quotes and empty elements."""
+    return ElementTree.canonicalize(junit(result).decode()).encode() + b"\n"
+
+
+KEPT = {
+    "check.junit.xml": canonical_junit, "check.md": lambda r: markdown(r).encode(), "check.prom": prometheus, "check.benchmark.json": benchmark,
+    "check.github-output": lambda r: github.outputs(r).encode(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_is_said_of_a_small_result_is_kept(name):
+    result = result_of("passed", "failed", "error", "cannot_tell", baseline=("fedcba9876543210",))
+    assert KEPT[name](result).decode() == (GOLDEN / name).read_text()
 
 
 @given(RESULTS)
@@ -99,7 +145,8 @@ def test_gauges_can_be_read_and_their_labels_are_bounded(result):
     families = list(text_string_to_metric_families(openmetrics(result).decode()))
     samples = [s for f in families for s in f.samples]
     assert {frozenset(s.labels) for s in samples} <= {frozenset({"device"}), frozenset({"device", "metric"}), frozenset({"device", "outcome"})}
-    assert len(samples) == 3 * sum(v is not None for v in result.metrics.values()) + 4 + 1 + result.taken_at.startswith("2026")
+    known = [end for v in result.metrics.values() if v is not None for end in (v["best"], v["low"], v["high"])]
+    assert len(samples) == sum(end is not None for end in known) + 4 + 1 + result.taken_at.startswith("2026")
     assert [s.name for f in classic_families(prometheus(result).decode()) for s in f.samples] == [s.name for s in samples]
 
 
@@ -112,7 +159,7 @@ def test_gauges_are_rounded_so_that_noise_is_no_change():
 @given(RESULTS)
 def test_a_chart_has_only_what_is_better_when_smaller(result):
     rows = json.loads(benchmark(result))
-    assert len(rows) == sum(v is not None and name not in LOWER_IS_WORSE for name, v in result.metrics.items())
+    assert len(rows) == sum(v is not None and v["best"] is not None and name not in LOWER_IS_WORSE for name, v in result.metrics.items())
     assert all(row.keys() == {"name", "unit", "value", "range", "extra"} for row in rows)
 
 

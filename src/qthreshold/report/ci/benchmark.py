@@ -4,6 +4,7 @@ import json
 
 from qthreshold.check import CheckResult
 from qthreshold.measurements import LOWER_IS_WORSE, METRICS
+from qthreshold.report.words import number
 
 __all__ = ["benchmark"]
 
@@ -19,7 +20,7 @@ def benchmark(result: CheckResult) -> bytes:
     rows = [
         {
             "name": f"{result.device}: {METRICS.get(metric, metric)}", "unit": _UNITS[metric.startswith("cnot")],
-            "value": value["best"], "range": f"{value['low']:.3g} to {value['high']:.3g}",
+            "value": value["best"], "range": f"{number(value['low'])} to {number(value['high'])}",
             "extra": f"{100 * (value['level'] or 0):g} % interval\nrun {result.run_id}",
         }
         for metric, value in result.metrics.items()

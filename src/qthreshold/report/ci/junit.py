@@ -1,9 +1,9 @@
 """JUnit XML, the common denominator of CI systems: one suite a device, one test case a question."""
 
 import datetime
-from xml.etree import ElementTree
+import io
 
-from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+from junitparser import Error, Failure, JUnitXml, Skipped, SystemErr, SystemOut, TestCase, TestSuite
 
 from qthreshold.check import Case, CheckResult
 from qthreshold.report.words import printable
@@ -16,24 +16,30 @@ _RESULT = {"failed": Failure, "error": Error, "cannot_tell": Skipped}
 def junit(result: CheckResult) -> bytes:
     """A file that Jenkins, GitLab, GitHub actions and Azure read.
 
+    It is valid by both schemas that are in use, but where the time of the run is not known: the stricter one does not let it be left out.
+
     A failed case is a failure, missing data is an error, and what cannot be told is skipped. What was only reported is skipped too, whatever
     came out, so that the file fails where the gate does.
 
     Args:
         result: What the gate said.
     """
-    suite = TestSuite(printable(result.device) or "unnamed")
-    for name, value in _properties(result).items():  # before the cases, as schemas with a strict order want it
-        suite.add_property(printable(name), printable(value))
-    for case in result.cases:
-        suite.add_testcase(_test(result, case))
-    if moment := _local(result.taken_at):
-        suite.timestamp = moment
-    document = JUnitXml("qthreshold")
+    device = _name(result.device)
+    suite = TestSuite(device)
+    # the stricter of the two schemas wants all of these attributes; the host says nothing of a device, and may be nobody's business
+    for name, value in (("package", device), ("id", "0"), ("hostname", "localhost"), ("timestamp", _local(result.taken_at))):
+        if value:
+            suite._elem.set(name, value)
+    for name, value in _properties(result).items():  # before the cases, as the strict order wants it
+        suite.add_property(_name(name), printable(value))
+    suite.add_testcases([_test(case, device) for case in result.cases])  # all at once: statistics are counted anew at every call
+    suite.append(SystemOut())
+    suite.append(SystemErr())
+    document = JUnitXml()  # without statistics of its own, which the stricter schema does not know
     document.add_testsuite(suite)
-    document.update_statistics()
-    document._elem.attrib.pop("skipped", None)  # the schema of Jenkins knows it for a suite only
-    return b'<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(document._elem, encoding="utf-8")
+    out = io.BytesIO()
+    document.write(out)
+    return out.getvalue() + b"\n"
 
 
 def _properties(result: CheckResult) -> dict[str, str]:
@@ -41,13 +47,22 @@ def _properties(result: CheckResult) -> dict[str, str]:
     return {k: v for k, v in (of_run | dict(result.properties)).items() if v}
 
 
-def _test(result: CheckResult, case: Case) -> TestCase:
-    test = TestCase(printable(f"{case.kind} {case.title}"), classname=printable(result.device) or "unnamed", time=0)
+def _test(case: Case, device: str) -> TestCase:
+    test = TestCase(_name(f"{case.kind} {case.title}"), classname=device, time=0)
     if case.outcome != "passed":
         kind = _RESULT[case.outcome] if case.gates else Skipped
-        found = kind(printable(" ".join(case.reason.split())), case.outcome)
+        found = kind(_one_line(case.reason), case.outcome)
+        found.text = _one_line(case.reason)  # GitLab shows the text, Jenkins the message
         test.result = [found]
     return test
+
+
+def _one_line(text: str) -> str:
+    return " ".join(printable(text).split())
+
+
+def _name(text: str) -> str:
+    return _one_line(text) or "unnamed"
 
 
 def _local(text: str) -> str:

@@ -1,10 +1,10 @@
 """A gate's result in Markdown: the answer, what is wrong, and how many cases were asked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 
 from qthreshold.check import Case, CheckResult
 from qthreshold.report.export import plain_text
-from qthreshold.report.words import many, number
+from qthreshold.report.words import integer, many, number, span
 
 __all__ = ["markdown"]
 
@@ -30,22 +30,24 @@ def markdown(result: CheckResult, most_bytes: int = 60_000) -> str:
         if not cases:
             continue
         table = f"\n### {title}\n\n| question | of | what was found |\n|---|---|---|\n"
-        rows = [_row(c) for c in cases]
-        fitting = _fitting([table, *rows], room - len(body.encode()))
-        body += "".join(([table, *rows])[:fitting])
-        left += len(rows) - max(fitting - 1, 0)
+        rows = _fitting((_row(c) for c in cases), room - len(table.encode()))
+        part = "".join([table, *rows]) if rows else ""
+        body, room = body + part, room - len(part.encode())
+        left += len(cases) - len(rows)
     if left:
         body += f"\n{many(left, 'more case')} did not fit here.\n"
     return head + body + foot
 
 
-def _fitting(parts: Sequence[str], room: int) -> int:
-    """How many parts fit, from the first on."""
-    for i, part in enumerate(parts):
+def _fitting(parts: Iterable[str], room: int) -> list[str]:
+    """Parts that fit, from the first on; those after them are not even made."""
+    out = []
+    for part in parts:
         room -= len(part.encode())
         if room < 0:
-            return i
-    return len(parts)
+            break
+        out.append(part)
+    return out
 
 
 def _row(case: Case) -> str:
@@ -69,7 +71,6 @@ def _level(result: CheckResult) -> float:
     return next((v["level"] or 0.95 for v in result.metrics.values() if v is not None and v["best"] is not None), 0.95)
 
 
-def _span(value: object) -> str:
-    best, low, high = (value[k] for k in ("best", "low", "high"))  # type: ignore[index]
-    form = (lambda v: f"{v:,.0f}") if best == int(best) and best >= 1 else number
-    return f"{form(best)} ({form(low)} to {form(high)})"
+def _span(value: Mapping[str, float | None]) -> str:
+    whole = value["best"] is not None and value["best"] >= 1 and value["best"].is_integer()
+    return span(dict(value), integer if whole else number)

@@ -38,14 +38,15 @@ def _registry(result: CheckResult) -> CollectorRegistry:
     of_metric = {
         name: Gauge(f"qthreshold_{name}", text, ["device", "metric"], registry=registry)
         for name, text in (
-            ("estimate", "Best estimate; error rates are average gate infidelities"), ("low", "Lower end of the interval"),
+            ("estimate", "Best estimate, by metric"), ("low", "Lower end of the interval"),
             ("high", "Upper end of the interval"),
         )
     }  # fmt: skip
     for metric, value in result.metrics.items():
         if value is not None and value["best"] is not None:
             for name, end in (("estimate", "best"), ("low", "low"), ("high", "high")):
-                of_metric[name].labels(device, metric).set(_rounded(value[end]))
+                if (at := value[end]) is not None:
+                    of_metric[name].labels(device, metric).set(float(f"{at:.{_DIGITS}g}"))
     cases = Gauge("qthreshold_check_cases", "Cases of the gate that count, by outcome", ["device", "outcome"], registry=registry)
     for outcome in OUTCOMES:
         cases.labels(device, outcome).set(len(result.having(outcome)))
@@ -57,10 +58,6 @@ def _registry(result: CheckResult) -> CollectorRegistry:
     if taken is not None:
         Gauge("qthreshold_run_timestamp_seconds", "When the run was made", ["device"], registry=registry).labels(device).set(taken)
     return registry
-
-
-def _rounded(value: float | None) -> float:
-    return float("nan") if value is None else float(f"{value:.{_DIGITS}g}")
 
 
 def _seconds(text: str) -> float | None:

@@ -1,5 +1,7 @@
 """A gate's result in the terminal: the answer first, then what is wrong, then how many cases passed."""
 
+import re
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -19,13 +21,13 @@ def check_text(result: CheckResult) -> RenderableType:
     Args:
         result: What the gate said.
     """
-    parts: list[RenderableType] = [Text(printable(result.answer), style="bold green" if result.passed else "bold")]
+    parts: list[RenderableType] = [Text(_said(result.answer), style="bold green" if result.passed else "bold")]
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     left = []
     for outcome, (word, style) in _WORDS.items():
         cases = result.having(outcome)
         for case in cases[:_SHOWN]:
-            table.add_row(Text(word, style=style), Text(printable(case.reason), overflow="fold"))
+            table.add_row(Text(word, style=style), Text(_said(case.reason), overflow="fold"))
         if len(cases) > _SHOWN:
             left.append(f"{many(len(cases) - _SHOWN, 'more case')} {word}")
     if table.row_count:
@@ -38,7 +40,16 @@ def check_text(result: CheckResult) -> RenderableType:
     if result.exit_code == 3:
         parts.append(Text("More sequences or shots would settle it; --max-regression P% tolerates more, --fail-on met lets it pass."))
     if result.baseline:
-        parts.append(
-            Text(f"Compared with {many(len(result.baseline), 'run')}: {', '.join(result.baseline[:5])}{' ...' if len(result.baseline) > 5 else ''}.")
-        )
+        named = _said(", ".join(result.baseline[:5]))
+        parts.append(Text(f"Compared with {many(len(result.baseline), 'run')}: {named}{' ...' if len(result.baseline) > 5 else ''}."))
     return Group(*parts)
+
+
+def _said(text: str) -> str:
+    r"""A text on one line, which no runner takes for a command in its log (``::error::``, ``##[error]``).
+
+    Example:
+        >>> _said("a\n::stop-commands::x ##[group]")
+        'a : :stop-commands: :x # #[group]'
+    """
+    return re.sub(r":(?=:)|#(?=#)", r"\g<0> ", " ".join(printable(text).split()))
