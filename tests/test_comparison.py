@@ -83,6 +83,16 @@ def test_a_dead_qubit_is_worse_whatever_is_tolerated():
     assert [c.title for c in comparison.having("worse")] == ["works 3"]
 
 
+def test_a_mended_pair_does_not_make_the_device_worse():
+    """A bad pair that could not be fitted comes back: the mean rises because it is in it again."""
+    before = make_measurements(night(1, worse=[0], factor=5.0, change=one_pair_lost))
+    after = make_measurements(night(2, worse=[0], factor=5.0))
+    assert after.best[0] > 1.2 * before.best[0]
+    comparison = compare_measurements([before], after)
+    assert comparison.having("worse") == ()
+    assert at(comparison, "cnot_error.mean").reason.startswith("other qubits and pairs count")
+
+
 @pytest.mark.parametrize(("name", "value"), [("device", "other"), ("protocol", "plain"), ("criterion cnot_error", "0.5")])
 def test_a_foreign_baseline_is_refused_with_what_differs(name, value):
     foreign = QUIET[0].replace(context=dict(QUIET[0].context) | {name: value})

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["check", "compare", "drift_of", "from_history", "measured"]
 
 
+_EVIDENCE = ("counts/", "tickets/", "rules/", "run.json", "device.json", "plan.npz", "decays", "fits.npz", "metrics.json", "frontier", "verdict.json")
+"""How the names of files begin that a result rests on; a page that somebody edited is another matter."""
+
 Run = RunRecords | str | Path
 """A finished run: its result, or its directory."""
 
@@ -82,10 +85,11 @@ def check(
     run = RunDirectory.open(Path(directory))
     try:
         result = load_result(run)
+        faults = [f for f in run.verify() if f.startswith(_EVIDENCE) and not f.endswith("not in the manifest")]
     except StoreError as error:
         return unreadable(run.path.resolve().name, str(error), gate, device=_device_of(run))
     baseline = _baseline(gate, result, history, first=first)
-    return run_gate(result, gate, baseline, about={"baseline": gate.baseline or "none", **(about or {})})
+    return run_gate(result, gate, baseline, about={"baseline": gate.baseline or "none", **(about or {})}, faults=faults)
 
 
 def _device_of(run: RunDirectory) -> str:

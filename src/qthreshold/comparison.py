@@ -18,7 +18,7 @@ from qthreshold.measurements import LOWER_IS_WORSE, PER_TARGET, Measurements
 from qthreshold.numerics.comparison import false_discovery_rate, mean_of_repeats, probability_of_excess
 from qthreshold.numerics.intervals import satterthwaite, student_t
 
-__all__ = ["NEW", "OF_DEVICE", "Change", "Comparison", "compare_measurements"]
+__all__ = ["NEW", "OF_DEVICE", "REGROUPED", "Change", "Comparison", "compare_measurements"]
 
 Real = npt.NDArray[np.float64]
 
@@ -26,6 +26,9 @@ OF_DEVICE = ("cnot_error.mean", "readout_error.mean", "one_qubit_error.mean", "w
 """Metrics of the whole device that are compared; medians and extremes follow from the pairs and qubits, which are all compared."""
 NEW = "not measured in the baseline"
 """Reason of what cannot be compared because the baseline lacks it."""
+REGROUPED = "other qubits and pairs count than in the baseline, so their means are not compared"
+"""Reason why means are not compared: a dead qubit that was bad would make the device look better, and one that was mended worse."""
+_MEANS = ("cnot_error.mean", "readout_error.mean", "one_qubit_error.mean")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,25 +124,30 @@ def compare_measurements(
     for earlier in baseline:
         _require_same(earlier, after)
     lost = after.missing > 0 or "no_data" in after.status
+    regrouped = any(_counted(earlier) != _counted(after) for earlier in baseline)
     keys = [(name, "") for name in OF_DEVICE] + sorted(
         {k for m in (*baseline, after) for k in zip(m.metric, m.target, strict=True) if k[0] in PER_TARGET}, key=_order
     )
     old, new = np.stack([_columns(m, keys) for m in baseline], axis=1), _columns(after, keys)
     tests = _tests(old, new, np.array([k[0] in LOWER_IS_WORSE for k in keys]), np.array([k[0] == "works" for k in keys]), max_regression)
-    q_value = false_discovery_rate(tests.worse)
+    apart = np.array([regrouped and metric in _MEANS for metric, _ in keys])
+    p_value = np.where(apart, np.nan, tests.worse)
+    q_value = false_discovery_rate(p_value)
     at = after.index()
     changes = []
     for i, (metric, target) in enumerate(keys):
         status = after.status[at[metric, target]] if (metric, target) in at else "absent"
         if status not in ("ok", "no_data") and np.isnan(tests.before[i]):
             continue  # there was no number and there is none
-        outcome, reason = _outcome(status, lost and not target, tests.worse[i], tests.fine[i], q_value[i], fdr, bool(np.isnan(tests.before[i])))
+        outcome, reason = _outcome(status, lost and not target, p_value[i], tests.fine[i], q_value[i], fdr, bool(np.isnan(tests.before[i])))
+        if apart[i] and not reason:
+            outcome, reason = "cannot_tell", REGROUPED
         before, now = _around(tests.before[i], tests.before_error[i], tests.before_dof[i], after.level), _interval(after, at, metric, target)
         with np.errstate(divide="ignore", invalid="ignore"):
             change = float((np.float64(now.best) - before.best) / before.best)
         changes.append(Change(
             metric=metric, target=target, before=before, after=now, change=change if np.isfinite(change) else np.nan,
-            p_value=float(tests.worse[i]), q_value=float(q_value[i]), outcome=outcome, reason=reason,
+            p_value=float(p_value[i]), q_value=float(q_value[i]), outcome=outcome, reason=reason,
         ))  # fmt: skip
     return Comparison(
         device=after.device, run_id=after.run_id, baseline=tuple(m.run_id for m in baseline), max_regression=float(max_regression), fdr=float(fdr),
@@ -152,6 +160,15 @@ def _require_same(before: Measurements, after: Measurements) -> None:
     if names:
         differ = "; ".join(f"{n}: {before.context.get(n, 'nothing')} in the baseline, {after.context.get(n, 'nothing')} here" for n in names)
         raise InputError(f"run {before.run_id} is no baseline for run {after.run_id}: {differ}")
+
+
+def _counted(m: Measurements) -> frozenset[tuple[str, str]]:
+    """Qubits that work, and pairs that have an estimate."""
+    return frozenset(
+        (name, t)
+        for name, t, best, status in zip(m.metric, m.target, m.best.tolist(), m.status, strict=True)
+        if (name == "works" and best >= 0.5) or (name == "cnot_error" and status == "ok")
+    )
 
 
 def _order(key: tuple[str, str]) -> tuple[int, list[int]]:
@@ -185,7 +202,8 @@ def _tests(old: Real, new: Real, more_is_better: npt.NDArray[np.bool_], chance: 
     excess = sign * (after - scale * before)
     parts = np.stack([error**2, between, scale**2 * variance], axis=-1)
     spread, freedom = np.sqrt(parts.sum(axis=-1)), satterthwaite(np.nan_to_num(parts), np.stack([after_dof, dof, dof], axis=-1))
-    worse, fine = probability_of_excess(excess, spread, freedom), probability_of_excess(-excess, spread, freedom)
+    worse = probability_of_excess(excess, spread, freedom)
+    fine = np.where((spread == 0) & (excess <= 0), 0.0, probability_of_excess(-excess, spread, freedom))
     down = before * (1 - after)  # worked before, and does not now: probabilities that need no test
     return _Tests(
         before=before, before_error=np.where(chance, 0.0, np.sqrt(variance)), before_dof=dof,

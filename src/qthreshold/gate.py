@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 import pydantic
+import pydantic_core
 from pydantic import Field
 
 from qthreshold.check import Case, CheckResult
-from qthreshold.comparison import NEW, Change, Comparison, compare_measurements
+from qthreshold.comparison import NEW, REGROUPED, Change, Comparison, compare_measurements
 from qthreshold.datafiles import near_matches
 from qthreshold.errors import InputError
 from qthreshold.measurements import METRICS, PER_TARGET, Measurements, in_words, make_measurements
@@ -36,13 +37,25 @@ def parse_share(value: object) -> object:
         >>> parse_share("5%"), parse_share(0.05), parse_share("much")
         (0.05, 0.05, 'much')
     """
+    if type(value) in (int, float):
+        return _no_percent(value)  # type: ignore[arg-type]
     if not isinstance(value, str):
         return value
     text = value.strip()
     try:
-        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        number = float(text.removesuffix("%"))
     except ValueError:
         return value
+    return number / 100 if text.endswith("%") else _no_percent(number)
+
+
+def _no_percent(share: float) -> float:
+    """A share that is meant as such: somebody who writes 5 means 5 %."""
+    if share >= 1:
+        raise pydantic_core.PydanticCustomError("share", "{share} would be {percent} %; write {share}% for percent", {
+            "share": f"{share:g}", "percent": f"{100 * share:g}",
+        })  # fmt: skip
+    return share
 
 
 Share = Annotated[float, pydantic.BeforeValidator(parse_share)]
@@ -92,7 +105,9 @@ class Gate(Schema):
         default=("met", "undetermined"),
         description="met: a rule is met or a limit exceeded; undetermined: the data cannot tell; never: report only",
     )
-    instruments: tuple[str, ...] | None = Field(default=None, description="rules that count; left out: all of the run")
+    instruments: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+        default=None, description="rules that count; left out: all of the run"
+    )
     baseline: str | None = Field(default=None, description="a run directory, last-good, or last:N from the history")
     max_regression: Annotated[Share, Field(ge=0, le=10)] = Field(default=0.05, description="tolerated relative change, 0.05 or '5%'")
     fdr: Annotated[Share, Field(gt=0, lt=1)] = Field(default=0.05, description="rate of false discoveries among all comparisons")
@@ -114,7 +129,9 @@ class Gate(Schema):
         return value
 
 
-def run_gate(run: RunRecords, gate: Gate, baseline: Sequence[Measurements] = (), *, about: dict[str, str] | None = None) -> CheckResult:
+def run_gate(
+    run: RunRecords, gate: Gate, baseline: Sequence[Measurements] = (), *, about: dict[str, str] | None = None, faults: Sequence[str] = ()
+) -> CheckResult:  # fmt: skip
     """Hold a run against a gate.
 
     Args:
@@ -122,13 +139,14 @@ def run_gate(run: RunRecords, gate: Gate, baseline: Sequence[Measurements] = (),
         gate: Rules, limits and tolerances.
         baseline: Earlier runs that it must not be worse than; none for no such test.
         about: Further properties to note, such as the name of the gate file.
+        faults: Files of the run that are not what was written, each in a few words.
 
     Raises:
         InputError: The gate names an instrument, pair or qubit that the run has not; or the baseline is foreign.
     """
     m = make_measurements(run)
     incomplete = m.missing > 0 or "no_data" in m.status
-    asked = [_counts(m, incomplete), *_rules(run, gate, incomplete)]
+    asked = [_counts(m, incomplete), *_files(faults), *_rules(run, gate, incomplete)]
     for limit in gate.limits:
         asked += _limit(m, limit, gate, incomplete)
     if baseline:
@@ -168,14 +186,13 @@ def unreadable(name: str, reason: str, gate: Gate, *, device: str = "") -> Check
 def _counts_for(case: Case, gate: Gate) -> bool:
     """Whether the outcome of a case may decide the gate.
 
-    A pair or qubit whose change is too uncertain to tell does not hold up a whole device: some always are. One that has no estimate any
-    more does.
+    A change that is too uncertain to tell does not: some always are, and a regression is a significant one. An estimate that is lost does.
     """
     if case.outcome == "failed":
         return ("met" in gate.fail_on) if case.kind != "regression" else "never" not in gate.fail_on
     if case.outcome == "cannot_tell":
-        lone = case.kind == "regression" and case.target != "" and case.p_value is not None
-        return case.gates and not lone and "undetermined" in gate.fail_on
+        unsure = case.kind == "regression" and case.p_value is not None
+        return case.gates and not unsure and "undetermined" in gate.fail_on
     return case.gates
 
 
@@ -198,7 +215,8 @@ def _answer(device: str, cases: Sequence[Case], code: int) -> str:
         EXIT_FAILED: "the gate fails", EXIT_REGRESSION: "worse than the baseline", EXIT_UNDETERMINED: "cannot tell",
         EXIT_INFRASTRUCTURE: "data are missing, and nothing is said of the device",
     }[code]  # fmt: skip
-    more = f"; and {len(found) - 1:,} more" if len(found) > 1 else ""
+    rest = sum(c.gates and c.outcome != "passed" for c in cases) - 1
+    more = f"; and {rest:,} more" if rest else ""
     return f"{device}: {head}. {found[0].reason.rstrip('.')}{more}."
 
 
@@ -211,6 +229,12 @@ def _counts(m: Measurements, incomplete: bool) -> Case:
     if lost:
         what.append(f"{len(lost):,} numbers lack data ({', '.join(lost[:3])}{', ...' if len(lost) > 3 else ''})")
     return Case(kind="run", name="run", target="", outcome="error", reason=f"{'; '.join(what)}. This says nothing about the device")
+
+
+def _files(faults: Sequence[str]) -> Iterable[Case]:
+    if faults:
+        reason = f"files of the run are not what was written ({'; '.join(faults[:3])}{'; ...' if len(faults) > 3 else ''}); see 'qthreshold verify'"
+        yield Case(kind="run", name="files", target="", outcome="error", reason=reason)
 
 
 def _rules(run: RunRecords, gate: Gate, incomplete: bool) -> Iterable[Case]:
@@ -253,7 +277,7 @@ def _held(m: Measurements, rows: list[int], end: str, sign: float, bound: float,
     if len(rows) > 1:
         excess, error, dof = sign * (m.best[rows] - bound), m.error[rows], m.dof[rows]
         beyond = false_discovery_rate(probability_of_excess(excess, error, dof)) <= gate.fdr
-        within = ~beyond & (probability_of_excess(-excess, error, dof) <= gate.fdr)
+        within = ~beyond & (((error == 0) & (excess <= 0)) | (probability_of_excess(-excess, error, dof) <= gate.fdr))
     out = []
     for i, is_beyond, is_within in zip(rows, beyond.tolist(), within.tolist(), strict=True):
         row = m.row(i)
@@ -288,7 +312,7 @@ def _regressions(comparison: Comparison) -> Iterable[Case]:
         yield Case(
             kind="regression", name=c.metric, target=c.target, outcome=outcome, reason=_change(c, comparison.max_regression),
             value=c.after.as_dict(), before=c.before.as_dict(), limit=comparison.max_regression, p_value=_number(c.p_value),
-            q_value=_number(c.q_value), gates=c.reason != NEW,
+            q_value=_number(c.q_value), gates=c.reason not in (NEW, REGROUPED),
         )  # fmt: skip
 
 

@@ -197,7 +197,7 @@ def make_measurements(run: "RunRecords") -> Measurements:
         calibrated_at=calibration["at"] or "", calibration_id=calibration["id"] or "",
         context={
             "device": device.name, "qubits": str(device.n_qubits), "protocol": recipe.two_qubit.protocol, "gate": recipe.two_qubit.gate,
-            "context": "isolated" if recipe.two_qubit.spacing == "isolated" else f"simultaneous, spacing {recipe.two_qubit.spacing}",
+            "context": plan.context, "spacing": str(recipe.two_qubit.spacing),
             "estimate": fits.estimate, "connected": metrics.connected,
             **{f"criterion {name}": f"{limit:g}" for name, limit in recipe.criteria.model_dump().items()},
             "error suppression": ", ".join(f"{k} {v}" for k, v in recipe.execution.model_dump(exclude_defaults=True).items()) or "none",

@@ -107,6 +107,15 @@ def test_a_run_that_is_not_finished_is_a_fault_of_the_infrastructure(finished, c
         (["--record"], "--record needs --history"),
         (["--format", "junitt"], "junit"),
         (["--history", "new.db", "--baseline", "last-good"], "new.db"),
+        (["--instruments", " "], "--instruments is empty"),
+        (["--baseline", ""], "--baseline is empty"),
+        (["--max-regression", "5"], "write 5% for percent"),
+        (["--format", "junit={run}/verdict.json"], "lies in a run directory"),
+        (["--format", "junit={run}/counts/0000.npz"], "lies in a run directory"),
+        (["--format", "junit={run}"], "name a file, such as junit=out/junit.xml"),
+        (["--format", "junit=out/"], "name a file"),
+        (["--format", "junit=x,markdown=./x"], "junit is written there"),
+        (["--history", "lab.db", "--record", "--format", "junit=lab.db"], "the history is written there"),
     ],
 )
 def test_bad_options_are_one_line_and_change_nothing(options, says, finished, tmp_path, call):
@@ -156,3 +165,37 @@ def test_the_real_command_line(finished, tmp_path):
     answer = qthreshold("check", finished, "--format", f"junit={tmp_path / 'out.xml'}", cwd=tmp_path)
     assert answer.code == 0, answer.err
     assert (tmp_path / "out.xml").read_text().startswith("<?xml")
+
+
+def test_counts_that_are_not_what_was_written_do_not_pass(finished, call):
+    counts = next((finished / "counts").iterdir())
+    counts.write_bytes(counts.read_bytes()[:-1] + b"x")
+    answer = call("check", str(finished))
+    assert answer.code == 4
+    assert counts.name in answer.out
+
+
+def test_a_repeated_record_says_what_the_history_keeps(finished, call):
+    assert "Recorded in lab.db as passed." in call("check", str(finished), "--history", "lab.db", "--record").out
+    assert "Was there already in lab.db as passed." in call("check", str(finished), "--history", "lab.db", "--record").out
+
+
+def test_places_that_github_names_and_that_cannot_be_written_change_no_outcome(finished, tmp_path, call, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "nowhere" / "x"))
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    answer = call("check", str(finished), "--format", "github")
+    assert answer.code == 0
+    assert "GITHUB_STEP_SUMMARY" in answer.err
+    assert "outcome=passed" in (tmp_path / "output").read_text()
+
+
+def test_what_is_no_file_is_written_to(finished, tmp_path):
+    answer = qthreshold("check", finished, "--quiet", "--format", "json=/dev/stdout", cwd=tmp_path)
+    assert json.loads(answer.out)["device"] == "tiny-5"
+
+
+def test_debug_does_not_change_the_exit_code(call):
+    answer = call("--debug", "check", "nowhere")
+    assert answer.code == 2
+    assert "Traceback" in answer.err
+    assert answer.err.splitlines()[-1].startswith("qthreshold: nowhere is not a run directory")

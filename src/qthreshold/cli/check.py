@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qthreshold.cli.common import Json, Quiet, guarded, show, show_json
+from qthreshold.cli.common import Json, Quiet, guarded, show, show_json, shown
 
 if TYPE_CHECKING:
     from qthreshold.check import CheckResult
     from qthreshold.gate import Gate
+    from qthreshold.history import History
 
 __all__ = ["check"]
 
@@ -88,22 +89,62 @@ def _check(
     if directory is None:
         raise InputError("name a run directory: qthreshold check DIR")
     gate, wanted = _gate(gate_file, stated), parse_forms(forms)
+    _require_places(directory, wanted, where)
     if record and where is None:
         raise InputError("--record needs --history FILE or URL")
     with contextlib.ExitStack() as opened:
         history = opened.enter_context(open_history(where, create=record)) if where is not None and (record or ci.from_history(gate)) else None
         about = {"gate": gate_file.name} if gate_file is not None else {}
         result = ci.check(directory, gate, history=history, about=about, first=record)
-        if record and history is not None and result.run_id:
-            history.add(ci.measured(directory), outcome=result.outcome)
+        said = _recorded(history, directory, result) if record and history is not None else ""
     _keep(directory, result, {"json": ""} | wanted)
     if json:
         show_json(result.as_dict())
     elif not quiet:
         show(check_text(result))
+        if said:
+            show(said)
     if "github" in wanted:
         _tell_github(result, quiet=json or quiet)
     raise typer.Exit(result.exit_code)
+
+
+def _require_places(directory: Path, wanted: dict[str, str], history: str | None) -> None:
+    """Refuse to write over anything of a run, the history, or another form.
+
+    Raises:
+        InputError: A path cannot be used.
+    """
+    from qthreshold.errors import InputError
+    from qthreshold.report.ci.forms import FORMS
+
+    taken = {} if history is None else {Path(history).resolve(): "the history"}
+    for form, name in wanted.items():
+        if not name:
+            continue
+        path = Path(name)
+        if name.endswith("/") or path.is_dir() or name == "-":
+            raise InputError(f"--format {form}={name}: name a file, such as {form}=out/{FORMS[form]}")
+        place = path.resolve()
+        runs = [p for p in place.parents if (p / "run.json").exists()]
+        if runs and place != (directory / FORMS[form]).resolve():
+            raise InputError(f"--format {form}={name} lies in a run directory; leave the path out, or name one elsewhere")
+        if place in taken:
+            raise InputError(f"--format {form}={name}: {taken[place]} is written there")
+        taken[place] = form
+
+
+def _recorded(history: "History", directory: Path, result: "CheckResult") -> str:
+    """Add the run to the history, and say what it holds now."""
+    from qthreshold import ci
+
+    if not result.run_id:
+        return f"Not recorded in {history.name}: there is no result."
+    added = history.add(ci.measured(directory), outcome=result.outcome)
+    kept = history.entry(result.run_id).outcome
+    if kept != result.outcome:
+        return f"{history.name} keeps {kept} for this run; 'qthreshold history add {shown(directory)} --replace' takes {result.outcome}."
+    return f"{'Recorded' if added else 'Was there already'} in {history.name} as {kept}."
 
 
 def _keep(directory: Path, result: "CheckResult", wanted: dict[str, str]) -> None:
@@ -117,8 +158,10 @@ def _keep(directory: Path, result: "CheckResult", wanted: dict[str, str]) -> Non
         if form == "github":
             continue
         data = form_file(result, form)
-        if not path or Path(path).parent.resolve() == directory.resolve():
-            here.append((Path(path).name or FORMS[form], data))
+        if not path or Path(path).resolve() == (directory / FORMS[form]).resolve():
+            here.append((FORMS[form], data))
+        elif Path(path).exists() and not Path(path).is_file():
+            Path(path).write_bytes(data)  # such as /dev/stdout
         else:
             write_folder(Path(path).parent, [(Path(path).name, data)])
     try:
@@ -133,15 +176,17 @@ def _tell_github(result: "CheckResult", *, quiet: bool) -> None:
     """Append to the files that GitHub names, and print annotations where GitHub reads them."""
     from qthreshold.report.ci.github import annotations, outputs, step_summary
 
-    summary, values = os.environ.get("GITHUB_STEP_SUMMARY"), os.environ.get("GITHUB_OUTPUT")
-    if summary:
-        path = Path(summary)
-        text = step_summary(result, path.stat().st_size if path.exists() else 0)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{text}\n" if text else "")
-    if values:
-        with Path(values).open("a", encoding="utf-8") as file:
-            file.write(outputs(result))
+    for variable in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
+        name = os.environ.get(variable)
+        if not name:
+            continue
+        path = Path(name)
+        try:
+            text = outputs(result) if variable == "GITHUB_OUTPUT" else step_summary(result, path.stat().st_size if path.exists() else 0)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{text}\n" if text and variable == "GITHUB_STEP_SUMMARY" else text)
+        except OSError as error:  # what came out is worth more than a file
+            print(f"qthreshold: {variable} {name} cannot be written: {error.strerror or error}", file=sys.stderr)
     if os.environ.get("GITHUB_ACTIONS") == "true" and not quiet:
         for line in annotations(result):
             print(line)
@@ -159,10 +204,12 @@ def _gate(path: Path | None, stated: dict[str, str | None]) -> "Gate":
     from qthreshold.errors import InputError
     from qthreshold.gate import Gate
 
-    gate = load_toml(path, Gate, "gate file") if path is not None else Gate()
+    gate = load_toml(path, Gate, "gate") if path is not None else Gate()
     for name, text in stated.items():
         if text is None:
             continue
+        if not text.strip():
+            raise InputError(f"--{name.replace('_', '-')} is empty; leave it out, or name a value")
         value: Any = [part.strip() for part in text.split(",") if part.strip()] if name in ("fail_on", "instruments") else text
         try:
             gate = Gate.model_validate(gate.model_dump(by_alias=True, exclude_unset=True) | {name: value})

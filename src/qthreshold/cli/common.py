@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -109,8 +110,7 @@ def guarded(directory: Path | None = None) -> Iterator[None]:
     try:
         yield
     except QThresholdError as error:
-        if _state["debug"]:
-            raise
+        _debug()
         resumable = isinstance(error, (BackendError, AuthenticationError)) and "'qthreshold " not in str(error)
         _fail(str(error) + (_how_to_go_on(directory) if resumable else ""), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -119,13 +119,17 @@ def guarded(directory: Path | None = None) -> Iterator[None]:
         sys.stderr.close()
         raise typer.Exit(0) from None
     except MemoryError:
-        if _state["debug"]:
-            raise
+        _debug()
         _fail("not enough memory; take fewer shots, sequences or qubits, or fewer --workers or less --max-memory", 4)
     except OSError as error:
-        if _state["debug"]:
-            raise
+        _debug()
         _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", 4)
+
+
+def _debug() -> None:
+    """Print where an error comes from, if that was asked for; the exit code stays what it is."""
+    if _state["debug"]:
+        traceback.print_exc()
 
 
 def _how_to_go_on(directory: Path | None) -> str:
@@ -135,7 +139,7 @@ def _how_to_go_on(directory: Path | None) -> str:
     named = shown(where)
     if _under_way(where):
         return f"; its jobs go on at the provider: 'qthreshold collect {named}' fetches their results, 'qthreshold cancel {named}' cancels them"
-    return f"; finish it with 'qthreshold resume {named}'"
+    return "" if (where / "summary.json").exists() else f"; finish it with 'qthreshold resume {named}'"
 
 
 def shown(directory: Path) -> str:
