@@ -11,6 +11,8 @@ os.environ["QDK_PYTHON_TELEMETRY"] = "none"  # a package that a test runs circui
 settings.register_profile("qthreshold", deadline=None, derandomize=True, print_blob=False, max_examples=60)
 settings.load_profile("qthreshold")
 
+collect_ignore = ["reference/no_figures"]  # importing it to look for doctests would take matplotlib away from this process
+
 
 @pytest.fixture(scope="session", autouse=True)
 def drawing():
