@@ -2,16 +2,26 @@
 
 import contextlib
 import os
+import sys
 
 import pytest
 from hypothesis import settings
 
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of hundreds of processes would compile the package anew: a third of a second
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the processes of tests share the cores already; starting threads takes each a tenth of a second
 os.environ["QDK_PYTHON_TELEMETRY"] = "none"  # a package that a test runs circuits on would otherwise report home
 
 settings.register_profile("qthreshold", deadline=None, derandomize=True, print_blob=False, max_examples=60)
 settings.load_profile("qthreshold")
 
 collect_ignore = ["reference/no_figures"]  # importing it to look for doctests would take matplotlib away from this process
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """One process more than there are cores with ``-n auto``: tests of services, schedulers and browsers wait a good part of their time."""
+    return int(os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") or (os.cpu_count() or 1) + 1)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -125,7 +125,7 @@ def _serve():
     import qthreshold.cli.app
     import qthreshold.cli.stages
     import qthreshold.report.text
-    import qthreshold.workflow  # noqa: F401
+    import qthreshold.workflow
     from qthreshold.report.page import has_figures
 
     if has_figures():
