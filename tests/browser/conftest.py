@@ -1,4 +1,4 @@
-"""One browser for all tests of a process."""
+"""One browser for all tests of a process, and pages with their figures."""
 
 import pytest
 
@@ -9,3 +9,9 @@ from browser_page import Browser, programs
 def browser():
     with Browser(*programs()) as started:
         yield started
+
+
+@pytest.fixture(scope="module", autouse=True)
+def figures(drawing):
+    with drawing(True):
+        yield

@@ -130,6 +130,7 @@ def test_quiet_prints_nothing(call, tmp_path):
         assert call(f"{name} staged -q") == Answer(0, "", "")
 
 
+@pytest.mark.usefixtures("figures")
 def test_stage_after_stage_ends_where_run_ends(call, finished):
     stages = ("plan", "submit", "collect", "analyse", "judge", "report")
     for name, following in zip(stages, [*stages[1:5], None, None], strict=True):
@@ -145,6 +146,7 @@ def test_stage_after_stage_ends_where_run_ends(call, finished):
     assert call("verify staged").code == 0
 
 
+@pytest.mark.usefixtures("figures")
 def test_resume_of_a_finished_run_reports_again_and_changes_nothing(call, finished):
     before = content_of(finished)
     answer = call(["resume", str(finished), "--no-progress"])

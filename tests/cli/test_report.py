@@ -10,6 +10,8 @@ import pytest
 
 from reference.commands import PROFILE, content_of, here, qthreshold
 
+pytestmark = pytest.mark.usefixtures("figures")
+
 
 @pytest.fixture
 def call(tmp_path, monkeypatch, capsys):

@@ -47,7 +47,7 @@ shots = 200
 def run_ring(tmp_path, second):
     (tmp_path / "ring.toml").write_text(RING)
     (tmp_path / "brief.toml").write_text(RECIPE.format(second=second))
-    return workflow.run(f"aer:{tmp_path / 'ring.toml'}", str(tmp_path / "brief.toml"), out=tmp_path / "run").summary()
+    return workflow.run(f"aer:{tmp_path / 'ring.toml'}", str(tmp_path / "brief.toml"), out=tmp_path / "run", workers=1).summary()
 
 
 def test_a_pair_too_bad_to_fit_leaves_the_verdict_open(tmp_path):

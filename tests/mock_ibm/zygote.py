@@ -124,9 +124,12 @@ def _serve():
     import qthreshold.backends.ibm
     import qthreshold.cli.app
     import qthreshold.cli.stages
-    import qthreshold.report.plates
     import qthreshold.report.text
-    import qthreshold.workflow  # noqa: F401
+    import qthreshold.workflow
+    from qthreshold.report.page import has_figures
+
+    if has_figures():
+        import qthreshold.report.plates  # noqa: F401
 
     children = set()
     print("ready", flush=True)

@@ -62,6 +62,8 @@ sequences = 4
 shots = 50
 """
 
+NO_FIGURES = str(Path(__file__).parent / "no_figures")
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -80,9 +82,13 @@ def command(*args):
 def plain_environment(*, figures=False):
     """An environment without settings that change the output's width or colour; without matplotlib, unless figures are wanted."""
     plain = {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "PYTHONWARNINGS"}}
-    if not figures:
-        plain["PYTHONPATH"] = os.pathsep.join(p for p in (str(Path(__file__).parent / "no_figures"), plain.get("PYTHONPATH", "")) if p)
-    return plain
+    return plain | {"PYTHONPATH": python_path(figures=figures)}
+
+
+def python_path(*, figures):
+    """Where processes find modules; among them one that makes matplotlib look absent, unless figures are wanted."""
+    others = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p not in ("", NO_FIGURES)]
+    return os.pathsep.join(others if figures else [NO_FIGURES, *others])
 
 
 def qthreshold(*args, cwd=None, env=None, figures=False, **options):

@@ -57,7 +57,7 @@ class Spelling:
     def word(self, word: Sequence[int], n_qubits: int) -> Word:
         """A word of opcodes in letters; for all but tracked bases, whose letters depend on what came before."""
         if not self.merged:
-            return tuple(letter for op in word for letter in self._substituted(op, n_qubits))
+            return tuple(letter for op in word for letter in _substituted(op, n_qubits, len(self.letters)))
         out: list[int] = []
         runs = [_IDENTITY] * n_qubits
         for op in (*word, None):
@@ -69,13 +69,6 @@ class Spelling:
             runs = [_IDENTITY] * n_qubits
             out += [] if op is None else [op + (len(self.letters) - _OPCODES) * n_qubits]
         return tuple(out)
-
-    def _substituted(self, op: int, n_qubits: int) -> Word:
-        if op >= _OPCODES * n_qubits:
-            return (op + (len(self.letters) - _OPCODES) * n_qubits,)
-        qubit, own = divmod(op, _OPCODES)
-        first = qubit * len(self.letters)
-        return (first + 3, first + 3) if own == len(self.letters) else (first + own,)  # without x: two sx
 
     def row(self, row: npt.NDArray[np.uint8], n_qubits: int) -> npt.NDArray[np.uint8]:
         """A whole sequence of opcodes in letters, frames kept; only for tracked bases."""
@@ -91,6 +84,16 @@ class Spelling:
         return out[kept].astype(np.uint8)
 
 
+@functools.cache  # the same few for each of eleven thousand words
+def _substituted(op: int, n_qubits: int, n_letters: int) -> Word:
+    if op >= _OPCODES * n_qubits:
+        return (op + (n_letters - _OPCODES) * n_qubits,)
+    qubit, own = divmod(op, _OPCODES)
+    first = qubit * n_letters
+    return (first + 3, first + 3) if own == n_letters else (first + own,)  # without x: two sx
+
+
+@functools.cache
 def _after(element: int, op: int) -> int:
     return int(cliffords.compose(element, one_qubit_words().index((op,)), 1))
 
