@@ -293,7 +293,7 @@ class Page:
     def print_pdf(self, paper="A4", *, background=False):
         """The page on "A4" or "Letter" as PDF. Browsers print as if the reader preferred light, and without backgrounds unless asked."""
         width, height = PAPERS[paper]
-        self.browser.emulate(theme="light", media="print", reduced_motion=self._emulated["reduced_motion"])
+        self.browser.emulate(theme="light", media="", reduced_motion=self._emulated["reduced_motion"])  # paper is print by itself
         pdf = self.browser.cdp("Page.printToPDF", paperWidth=width, paperHeight=height, printBackground=background)
         self.browser.emulate(**self._emulated)
         return base64.b64decode(pdf["data"])

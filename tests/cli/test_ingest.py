@@ -120,6 +120,7 @@ def test_an_interleaved_run_has_both_numbers_for_every_pair(finished):
         assert edge["epc"]["best"] == pytest.approx(0.75 * (1 - edge["p_ref"]["best"]))
 
 
+@pytest.mark.usefixtures("figures")
 def test_stages_repeated_leave_every_byte_as_it_was(ingested, call):
     before = content_of(ingested)
     for name in ("submit", "collect", "analyse", "judge", "report", "resume", "verify"):
@@ -133,6 +134,7 @@ def test_stages_repeated_leave_every_byte_as_it_was(ingested, call):
     assert content_of(ingested) == before
 
 
+@pytest.mark.usefixtures("figures")
 @pytest.mark.parametrize("name", ["decays.npz", "fits.npz", "metrics.json", "verdict.json", "summary.json"])
 def test_resume_derives_again_what_was_lost(name, ingested, call):
     before = content_of(ingested)
