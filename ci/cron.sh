@@ -21,14 +21,15 @@ exec >>"$lab/nightly.log" 2>&1
 gate=()
 [ ! -e "$lab/gate.toml" ] || gate=(--gate "$lab/gate.toml")
 check() {
-  qthreshold check "$1" "${gate[@]}" --baseline last-good --record --format junit,"prometheus=$lab/qthreshold.prom"
+  qthreshold check "$1" ${gate[@]+"${gate[@]}"} --baseline last-good --record --format junit,"prometheus=$lab/qthreshold.prom"
 }
 
 for open in "$lab"/runs/*/run.json; do
   directory=$(dirname "$open")
-  if [ -e "$open" ] && [ ! -e "$directory/summary.json" ]; then
+  if [ -e "$open" ] && [ ! -e "$directory/check.json" ]; then
     echo "== $directory, which was interrupted"
-    qthreshold resume "$directory" --no-progress --quiet ${CAP:+--max-qpu-seconds "$CAP"} && check "$directory" || true
+    [ -e "$directory/summary.json" ] || qthreshold resume "$directory" --no-progress --quiet ${CAP:+--max-qpu-seconds "$CAP"} || continue
+    check "$directory" || true
   fi
 done
 

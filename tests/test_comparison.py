@@ -61,6 +61,49 @@ def test_several_nights_say_what_scatter_is_ordinary():
     assert at(compare_measurements(nights, bad), "cnot_error.mean").outcome != "worse"
 
 
+@pytest.mark.parametrize("nights", [1, 2, 3, 7])
+@pytest.mark.parametrize("scatter", [0.0, 3e-4, 1e-3])
+def test_a_device_that_scatters_from_night_to_night_is_seldom_called_worse(nights, scatter):
+    """300 pairs, errors of 3e-4 at a level of 1e-2, 5 % false discoveries; a baseline of one night knows nothing of scatter and is not asked."""
+    if nights == 1 and scatter:
+        pytest.skip("one night says nothing of the scatter")
+    rng, false = np.random.default_rng(nights), 0
+    for _ in range(60):
+        values = 1e-2 + rng.normal(0, np.hypot(3e-4, scatter), (nights + 1, 300))
+        runs = [pairs_of(v, 3e-4) for v in values]
+        false += bool(compare_measurements(runs[:-1], runs[-1], max_regression=0.0).having("worse"))
+    assert false <= 0.05 * 60 + 3 * np.sqrt(60 * 0.05 * 0.95)
+
+
+def pairs_of(values, error):
+    """A table of pairs only, with normal errors."""
+    m, n = QUIET[0], len(values)
+    return m.replace(
+        metric=("cnot_error",) * n, target=tuple(f"{i}-{i + 1}" for i in range(n)), best=values, low=values - 1.959964 * error,
+        high=values + 1.959964 * error, dof=np.full(n, np.inf), status=("ok",) * n,
+    )  # fmt: skip
+
+
+def with_works(m, target, probability):
+    i = m.index()["works", target]
+    return m.replace(**{name: np.where(np.arange(len(m.best)) == i, probability, getattr(m, name)) for name in ("best", "low", "high")})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome"),
+    [([1.0], 0.0, "worse"), ([0.999], 0.001, "worse"), ([1.0] * 6 + [0.0], 0.0, "worse"), ([1.0], 0.4, "cannot_tell"), ([0.0], 0.0, "not_worse"),
+     ([0.0, 1.0, 0.0], 0.0, "not_worse"), ([1.0], 0.99, "not_worse")],
+)  # fmt: skip
+def test_a_qubit_that_stops_is_found_by_its_probabilities(before, after, outcome):
+    baseline = [with_works(QUIET[k % 3], "3", p).replace(run_id=f"n{k}") for k, p in enumerate(before)]
+    assert at(compare_measurements(baseline, with_works(QUIET[4], "3", after)), "works", "3").outcome == outcome
+
+
+def test_a_run_that_lacked_data_is_no_baseline_of_the_whole_device():
+    few = QUIET[0].replace(missing=5)
+    assert at(compare_measurements([few], QUIET[1]), "working_qubits").reason == "not measured in the baseline"
+
+
 def test_missing_counts_are_never_a_worse_device():
     lost = compare_measurements(QUIET[:1], make_measurements(night(9, change=no_counts)))
     assert lost.having("worse") == ()

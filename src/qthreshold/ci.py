@@ -89,7 +89,7 @@ def check(
     except StoreError as error:
         return unreadable(run.path.resolve().name, str(error), gate, device=_device_of(run))
     baseline = _baseline(gate, result, history, first=first)
-    return run_gate(result, gate, baseline, about={"baseline": gate.baseline or "none", **(about or {})}, faults=faults)
+    return run_gate(result, gate, baseline, about={"baseline": _named(gate), **(about or {})}, faults=faults)
 
 
 def _device_of(run: RunDirectory) -> str:
@@ -133,8 +133,13 @@ def _baseline(gate: Gate, result: RunRecords, history: "History | None", *, firs
         if not first:
             raise
         return []
-    same = [m for m in earlier if m.context == measured(result).context]  # what was measured otherwise is no baseline, and no obstacle either
-    return same or earlier[:1]
+    same = [m for m in earlier if m.context == measured(result).context]
+    return same if same or first else earlier[:1]  # which is refused, with what differs
+
+
+def _named(gate: Gate) -> str:
+    """The baseline without its place on this machine."""
+    return (gate.baseline if from_history(gate) else Path(gate.baseline).name) if gate.baseline is not None else "none"
 
 
 def from_history(gate: Gate) -> bool:

@@ -28,6 +28,7 @@ NEW = "not measured in the baseline"
 """Reason of what cannot be compared because the baseline lacks it."""
 REGROUPED = "other qubits and pairs count than in the baseline, so their means are not compared"
 """Reason why means are not compared: a dead qubit that was bad would make the device look better, and one that was mended worse."""
+_WORKS = 0.95  # probability from which on it is certain enough that a qubit works
 _MEANS = ("cnot_error.mean", "readout_error.mean", "one_qubit_error.mean")
 
 
@@ -124,14 +125,15 @@ def compare_measurements(
     for earlier in baseline:
         _require_same(earlier, after)
     lost = after.missing > 0 or "no_data" in after.status
-    regrouped = any(_counted(earlier) != _counted(after) for earlier in baseline)
     keys = [(name, "") for name in OF_DEVICE] + sorted(
         {k for m in (*baseline, after) for k in zip(m.metric, m.target, strict=True) if k[0] in PER_TARGET}, key=_order
     )
     old, new = np.stack([_columns(m, keys) for m in baseline], axis=1), _columns(after, keys)
-    tests = _tests(old, new, np.array([k[0] in LOWER_IS_WORSE for k in keys]), np.array([k[0] == "works" for k in keys]), max_regression)
-    apart = np.array([regrouped and metric in _MEANS for metric, _ in keys])
-    p_value = np.where(apart, np.nan, tests.worse)
+    means = np.array([metric in _MEANS for metric, _ in keys])
+    alike = np.array([_counted(earlier) == _counted(after) for earlier in baseline])
+    old[:, ~alike[:, None] & means] = np.nan  # a mean over other pairs and qubits is another number
+    tests = _tests(old, new, np.array([k[0] in LOWER_IS_WORSE for k in keys]), max_regression)
+    p_value = np.where([metric == "works" for metric, _ in keys], np.nan, tests.worse)
     q_value = false_discovery_rate(p_value)
     at = after.index()
     changes = []
@@ -140,8 +142,10 @@ def compare_measurements(
         if status not in ("ok", "no_data") and np.isnan(tests.before[i]):
             continue  # there was no number and there is none
         outcome, reason = _outcome(status, lost and not target, p_value[i], tests.fine[i], q_value[i], fdr, bool(np.isnan(tests.before[i])))
-        if apart[i] and not reason:
-            outcome, reason = "cannot_tell", REGROUPED
+        if metric in _MEANS and reason == NEW and not alike.any():
+            reason = REGROUPED
+        if metric == "works" and not reason:
+            outcome, reason = _stopped(old[0, :, i], float(new[0, i]))
         before, now = _around(tests.before[i], tests.before_error[i], tests.before_dof[i], after.level), _interval(after, at, metric, target)
         with np.errstate(divide="ignore", invalid="ignore"):
             change = float((np.float64(now.best) - before.best) / before.best)
@@ -179,7 +183,8 @@ def _columns(m: Measurements, keys: Sequence[tuple[str, str]]) -> Real:
     """Best estimate, standard error and degrees of freedom of each key, ``(3, K)``; NaN where there is none."""
     at, error = m.index(), m.error
     rows = np.array([at.get(k, -1) for k in keys])
-    usable = np.array([r >= 0 and m.status[r] == "ok" for r in rows.tolist()], dtype=bool)
+    whole = m.missing == 0 and "no_data" not in m.status
+    usable = np.array([r >= 0 and m.status[r] == "ok" and (whole or m.target[r] != "") for r in rows.tolist()], dtype=bool)
     return np.where(usable, np.stack([m.best, error, m.dof])[:, rows], np.nan)
 
 
@@ -194,21 +199,40 @@ class _Tests:
     fine: Real
 
 
-def _tests(old: Real, new: Real, more_is_better: npt.NDArray[np.bool_], chance: npt.NDArray[np.bool_], max_regression: float) -> _Tests:
-    before, variance, between, dof = mean_of_repeats(*old)
+def _tests(old: Real, new: Real, more_is_better: npt.NDArray[np.bool_], max_regression: float) -> _Tests:
+    """One-sided t-tests of a run against the mean of a baseline.
+
+    Against one run, both errors add. Against several, a run is as uncertain as one of them is by its scatter, or as it says itself if that is more.
+    """
+    before, variance, dof, n = mean_of_repeats(*old)
     after, error, after_dof = new
     sign = np.where(more_is_better, -1.0, 1.0)
     scale = 1 + sign * max_regression
     excess = sign * (after - scale * before)
-    parts = np.stack([error**2, between, scale**2 * variance], axis=-1)
-    spread, freedom = np.sqrt(parts.sum(axis=-1)), satterthwaite(np.nan_to_num(parts), np.stack([after_dof, dof, dof], axis=-1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_mean = variance / n
+    parts = np.stack([error**2, scale**2 * of_mean], axis=-1)
+    single, freedom = np.sqrt(parts.sum(axis=-1)), satterthwaite(np.nan_to_num(parts), np.stack([after_dof, dof], axis=-1))
+    several = np.sqrt(np.maximum(error**2, variance) + scale**2 * of_mean)
+    spread, freedom = np.where(n > 1, several, single), np.where(n > 1, dof, freedom)
     worse = probability_of_excess(excess, spread, freedom)
     fine = np.where((spread == 0) & (excess <= 0), 0.0, probability_of_excess(-excess, spread, freedom))
-    down = before * (1 - after)  # worked before, and does not now: probabilities that need no test
-    return _Tests(
-        before=before, before_error=np.where(chance, 0.0, np.sqrt(variance)), before_dof=dof,
-        worse=np.where(chance, 1 - down, worse), fine=np.where(chance, down, fine),
-    )  # fmt: skip
+    return _Tests(before=before, before_error=np.sqrt(of_mean), before_dof=dof, worse=worse, fine=fine)
+
+
+def _stopped(before: Real, after: float) -> tuple[str, str]:
+    """Whether a qubit that worked does not now: probabilities decide, and need no test.
+
+    Args:
+        before: Probability that it worked, in each run of the baseline; NaN where that is not known.
+        after: Probability that it works.
+    """
+    known = before[~np.isnan(before)]
+    if not known.size or np.mean(known >= _WORKS) <= 0.5 or after >= _WORKS:
+        return "not_worse", ""
+    if after <= 1 - _WORKS:
+        return "worse", ""
+    return "cannot_tell", f"worked in the baseline, and works now with a probability of {after:.2g}"
 
 
 def _outcome(status: str, incomplete: bool, worse: float, fine: float, q_value: float, fdr: float, new: bool) -> tuple[str, str]:

@@ -146,12 +146,14 @@ def run_gate(
     """
     m = make_measurements(run)
     incomplete = m.missing > 0 or "no_data" in m.status
-    asked = [_counts(m, incomplete), *_files(faults), *_rules(run, gate, incomplete)]
-    for limit in gate.limits:
-        asked += _limit(m, limit, gate, incomplete)
-    if baseline:
+    asked = [_counts(m, incomplete), *_files(faults)]
+    if not faults:  # numbers of which nobody knows where they come from are not judged
+        asked += _rules(run, gate, incomplete)
+        for limit in gate.limits:
+            asked += _limit(m, limit, gate, incomplete)
+    if baseline and not faults:
         asked += _regressions(compare_measurements(baseline, m, max_regression=gate.max_regression, fdr=gate.fdr))
-    elif gate.baseline is not None:
+    elif gate.baseline is not None and not faults:
         reason = f"there is no run yet that is a baseline {gate.baseline}, so nothing was compared"
         asked.append(Case(kind="regression", name="baseline", target="", outcome="cannot_tell", reason=reason, gates=False))
     cases = [c if _counts_for(c, gate) else replace(c, gates=False) for c in asked]

@@ -2,13 +2,14 @@
 
 import json
 import shutil
+import subprocess
 
 import pytest
 
 from qthreshold import workflow
 from qthreshold.check import CheckResult
 from qthreshold.datafiles import shipped
-from reference.commands import content_of, here, qthreshold
+from reference.commands import command, content_of, here, plain_environment, qthreshold
 
 
 @pytest.fixture
@@ -199,3 +200,33 @@ def test_debug_does_not_change_the_exit_code(call):
     assert answer.code == 2
     assert "Traceback" in answer.err
     assert answer.err.splitlines()[-1].startswith("qthreshold: nowhere is not a run directory")
+
+
+def test_a_history_that_cannot_be_written_takes_no_verdict_away(finished, tmp_path, call):
+    (tmp_path / "lab.db").write_text("no database, and longer than a header of one would be" * 3)
+    limits = gate_file(tmp_path, "[[limits]]", 'metric = "cnot_error.mean"', "max = 1e-4")
+    answer = call("check", str(finished), "--gate", limits, "--history", "lab.db", "--record", "--format", "junit")
+    assert answer.code == 1
+    assert "qthreshold: not recorded: lab.db is damaged" in answer.err
+    assert (finished / "junit.xml").exists()
+    assert call("check", str(finished), "--history", "lab.db", "--record").code == 4
+
+
+def test_a_new_recipe_starts_a_new_baseline(finished, call, tmp_path):
+    assert call("check", str(finished), "--history", "lab.db", "--record").code == 0
+    workflow.run("aer:tiny-5", "quick", out=tmp_path / "strict", seed=7, workers=1, criteria={"cnot_error": 0.02})
+    again = call("check", str(tmp_path / "strict"), "--history", "lab.db", "--baseline", "last-good", "--record", "--json")
+    assert again.code == 0, again.err
+    assert json.loads(again.out)["baseline"] == []
+    assert "criterion cnot_error: 0.1 in the baseline" in call(
+        "check", str(tmp_path / "strict"), "--history", "lab.db", "--baseline", "last-good"
+    ).err
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+@pytest.mark.parametrize(("limit", "code"), [("0.1", 0), ("1e-4", 1)])
+def test_a_reader_that_leaves_changes_no_outcome(options, limit, code, finished, tmp_path):
+    limits = gate_file(tmp_path, "[[limits]]", 'metric = "cnot_error.mean"', f"max = {limit}")
+    line = " ".join([*map(str, command("check", finished, "--gate", limits)), *options])
+    done = subprocess.run(["bash", "-c", f"{line} | true; exit ${{PIPESTATUS[0]}}"], env=plain_environment(), capture_output=True, check=False)
+    assert done.returncode == code

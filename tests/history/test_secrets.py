@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from history.conftest import ENCODED, PASSWORD
-from qthreshold.errors import AuthenticationError, InputError, StoreError
+from qthreshold.errors import AuthenticationError, StoreError
 from qthreshold.history import open_history
 from reference.commands import here, qthreshold
 from reference.measured import measured

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qthreshold.cli.common import Json, Quiet, guarded, show, show_json, shown
+from qthreshold.cli.common import Json, Quiet, guarded, show, show_json, shown, without_passwords
 
 if TYPE_CHECKING:
     from qthreshold.check import CheckResult
     from qthreshold.gate import Gate
-    from qthreshold.history import History
 
 __all__ = ["check"]
 
@@ -92,21 +91,24 @@ def _check(
     _require_places(directory, wanted, where)
     if record and where is None:
         raise InputError("--record needs --history FILE or URL")
-    with contextlib.ExitStack() as opened:
-        history = opened.enter_context(open_history(where, create=record)) if where is not None and (record or ci.from_history(gate)) else None
+    with open_history(where, create=record) if where is not None and ci.from_history(gate) else contextlib.nullcontext() as history:
         about = {"gate": gate_file.name} if gate_file is not None else {}
         result = ci.check(directory, gate, history=history, about=about, first=record)
-        said = _recorded(history, directory, result) if record and history is not None else ""
     _keep(directory, result, {"json": ""} | wanted)
-    if json:
-        show_json(result.as_dict())
-    elif not quiet:
-        show(check_text(result))
-        if said:
-            show(said)
     if "github" in wanted:
-        _tell_github(result, quiet=json or quiet)
-    raise typer.Exit(result.exit_code)
+        _tell_github(result)
+    try:
+        if json:
+            show_json(result.as_dict())
+        elif not quiet:
+            show(check_text(result))
+        if "github" in wanted and not (json or quiet):
+            _annotate(result)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # whoever reads this has seen enough, on which rich would exit; the outcome stays
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    kept = _record(where, directory, result, quiet=json or quiet) if record and where is not None else True
+    raise typer.Exit(result.exit_code or (0 if kept else 4))
 
 
 def _require_places(directory: Path, wanted: dict[str, str], history: str | None) -> None:
@@ -134,17 +136,30 @@ def _require_places(directory: Path, wanted: dict[str, str], history: str | None
         taken[place] = form
 
 
-def _recorded(history: "History", directory: Path, result: "CheckResult") -> str:
-    """Add the run to the history, and say what it holds now."""
+def _record(where: str, directory: Path, result: "CheckResult", *, quiet: bool) -> bool:
+    """Add the run to the history, and say what it holds now; whether that worked. The outcome is known by now, and no fault here changes it."""
     from qthreshold import ci
+    from qthreshold.errors import QThresholdError
+    from qthreshold.history import open_history
 
-    if not result.run_id:
-        return f"Not recorded in {history.name}: there is no result."
-    added = history.add(ci.measured(directory), outcome=result.outcome)
-    kept = history.entry(result.run_id).outcome
-    if kept != result.outcome:
-        return f"{history.name} keeps {kept} for this run; 'qthreshold history add {shown(directory)} --replace' takes {result.outcome}."
-    return f"{'Recorded' if added else 'Was there already'} in {history.name} as {kept}."
+    if not result.run_id or any(c.name == "files" for c in result.cases):
+        print("qthreshold: not recorded, since there is no result that can be trusted", file=sys.stderr)
+        return True
+    try:
+        with open_history(where, create=True) as history:
+            known = {e.run_id: e.outcome for e in history.runs()}
+            again = known.get(result.run_id) == "error"  # what lacked data then may be complete now
+            added = history.add(ci.measured(directory), outcome=result.outcome, replace=again)
+            kept = history.entry(result.run_id).outcome
+            if kept != result.outcome:
+                remedy = f"'qthreshold history add {shown(directory)} --replace' takes {result.outcome}"
+                print(f"qthreshold: {history.name} keeps {kept} for this run; {remedy}", file=sys.stderr)
+            elif not quiet:
+                show(f"{'Recorded' if added else 'Was there already'} in {history.name} as {kept}.")
+    except QThresholdError as error:
+        print(f"qthreshold: not recorded: {without_passwords(str(error))}", file=sys.stderr)
+        return False
+    return True
 
 
 def _keep(directory: Path, result: "CheckResult", wanted: dict[str, str]) -> None:
@@ -172,9 +187,18 @@ def _keep(directory: Path, result: "CheckResult", wanted: dict[str, str]) -> Non
         print(f"qthreshold: {', '.join(name for name, _ in here)} not kept: {error}", file=sys.stderr)
 
 
-def _tell_github(result: "CheckResult", *, quiet: bool) -> None:
-    """Append to the files that GitHub names, and print annotations where GitHub reads them."""
-    from qthreshold.report.ci.github import annotations, outputs, step_summary
+def _annotate(result: "CheckResult") -> None:
+    """Print annotations where GitHub reads them."""
+    from qthreshold.report.ci.github import annotations
+
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in annotations(result):
+            print(line)
+
+
+def _tell_github(result: "CheckResult") -> None:
+    """Append to the files that GitHub names."""
+    from qthreshold.report.ci.github import outputs, step_summary
 
     for variable in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
         name = os.environ.get(variable)
@@ -187,9 +211,6 @@ def _tell_github(result: "CheckResult", *, quiet: bool) -> None:
                 file.write(f"{text}\n" if text and variable == "GITHUB_STEP_SUMMARY" else text)
         except OSError as error:  # what came out is worth more than a file
             print(f"qthreshold: {variable} {name} cannot be written: {error.strerror or error}", file=sys.stderr)
-    if os.environ.get("GITHUB_ACTIONS") == "true" and not quiet:
-        for line in annotations(result):
-            print(line)
 
 
 def _gate(path: Path | None, stated: dict[str, str | None]) -> "Gate":

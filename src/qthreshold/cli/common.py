@@ -195,7 +195,8 @@ def without_passwords(text: str) -> str:
         >>> without_passwords("no run postgresql://lab:secret@db/results")
         'no run postgresql://lab:***@db/results'
     """
-    return re.sub(r"(:/{1,2}[^\s/@:]*):\S*@", r"\1:***@", text)
+    text = re.sub(r"(:/{1,2}[^\s/@:]*):\S*@", r"\1:***@", text)
+    return re.sub(r"(password\s*=)[^&\s'\"]+", r"\1***", text, flags=re.IGNORECASE)
 
 
 def parse_day(text: str | None) -> datetime.date | None:

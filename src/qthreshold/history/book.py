@@ -288,7 +288,8 @@ class History:
 
         Args:
             device: Its name.
-            which: ``last-good``: the newest run that passed the gate; ``last:N``: the N newest, whatever the gate said, or as many as there are.
+            which: ``last-good``: the newest run that passed the gate; ``last:N``: the N newest, or as many as there are,
+                but none that lacked data.
             before: Id of the run that is compared: it is left out, and if it is in the history, so is everything made after it.
 
         Returns:
@@ -306,7 +307,8 @@ class History:
             itself = connection.execute(select(runs.c.id, runs.c.taken).where(runs.c.run_id == before)).one_or_none()
             if itself is not None:
                 query = query.where((runs.c.taken < itself.taken) | ((runs.c.taken == itself.taken) & (runs.c.id < itself.id)))
-            chosen = query.limit(int(count[1])) if count is not None else query.where(runs.c.outcome == "passed").limit(1)
+            usable = query.where(runs.c.outcome != "error")  # what lacks data is no measure of what does not
+            chosen = usable.limit(int(count[1])) if count is not None else query.where(runs.c.outcome == "passed").limit(1)
             found = list(connection.scalars(chosen))
             if not found:
                 raise InputError(self._no_baseline(connection, device, query.with_only_columns(runs.c.run_id, runs.c.outcome)))
@@ -423,10 +425,11 @@ class History:
         if not targets:
             return []
         head = runs.c.id, runs.c.run_id, runs.c.taken, runs.c.calibrated, runs.c.level
-        order = {row.id: row for row in reversed(connection.execute(_newest(device, last, *head)).all())}
+        alike = runs.c.context == connection.scalar(_newest(device, 1, runs.c.context))  # what was measured otherwise is another series
+        order = {row.id: row for row in reversed(connection.execute(_newest(device, last, *head).where(alike)).all())}
         query = select(points.c.series, points.c.run, *(points.c[n] for n in _NUMBERS), points.c.status)
         if last is not None:
-            query = query.where(points.c.run.in_(_newest(device, last, runs.c.id).scalar_subquery()))
+            query = query.where(points.c.run.in_(_newest(device, last, runs.c.id).where(alike).scalar_subquery()))
         query = query.where(
             points.c.series == next(iter(targets)) if target is not None else points.c.series.in_(chosen.with_only_columns(series.c.id))
         )

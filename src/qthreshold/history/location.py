@@ -12,6 +12,7 @@ __all__ = ["Location", "Server", "locate"]
 
 _FORM = "postgresql://USER@HOST:PORT/DATABASE, with the password in PGPASSWORD or ~/.pgpass"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C: is a disk
+_SETTINGS = re.compile(r"\b(password|user|host|dbname)\s*=", re.IGNORECASE)  # as drivers write it, and no file
 _SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 _HOST = re.compile(r"[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.%]+\]")
 _SECRET = ("password", "sslpassword", "passfile", "sslkey", "oauth_client_secret")
@@ -68,7 +69,7 @@ def locate(where: str | Path) -> Location:
         return _server(where)
     if not where.strip() or "\0" in where:
         raise InputError(f"the history has no name; write a file, or {_FORM}")
-    if _SCHEME.match(where) or "@" in where.partition(":")[2]:
+    if _SCHEME.match(where) or "@" in where.partition(":")[2] or _SETTINGS.search(where):
         raise InputError(f"the history is neither a file nor a URL that is known; write a file (./a:b if its name has a colon), or {_FORM}")
     return Location(name=where, path=Path(where))
 

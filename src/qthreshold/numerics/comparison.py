@@ -4,8 +4,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from qthreshold.numerics.intervals import satterthwaite
-
 __all__ = ["false_discovery_rate", "mean_of_repeats", "probability_of_excess"]
 
 Real = npt.NDArray[np.float64]
@@ -30,10 +28,10 @@ def probability_of_excess(excess: npt.ArrayLike, error: npt.ArrayLike, dof: npt.
 
 
 def mean_of_repeats(values: npt.ArrayLike, errors: npt.ArrayLike, dofs: npt.ArrayLike) -> tuple[Real, Real, Real, Real]:
-    """What repeated measurements say of the next one: their mean, its variance, and the variance that comes from one time to the next.
+    """Mean of repeated measurements, the variance of a single one about what it measures, and the degrees of freedom of that variance.
 
-    The scatter beyond the stated errors is estimated by moments: the variance of the values less their mean squared error, not below 0.
-    A single measurement knows nothing of it.
+    Of several, the variance is that of their scatter, and never below what their errors say: its degrees of freedom are one less than
+    there are of them, whichever is larger, since which is larger was decided by the scatter. Of a single one it is its own.
 
     Args:
         values: Estimates, ``(N, ...)``; NaN where there is none.
@@ -41,10 +39,7 @@ def mean_of_repeats(values: npt.ArrayLike, errors: npt.ArrayLike, dofs: npt.Arra
         dofs: Degrees of freedom behind them, the same.
 
     Returns:
-        Mean, variance of the mean, variance between times, and the degrees of freedom of both variances, ``(...)``; NaN without a value.
-
-    References:
-        R. DerSimonian, N. Laird, Controlled Clinical Trials 7, 177 (1986), equation 8 with equal weights.
+        Mean, variance of one, degrees of freedom, and how many there are, ``(...)``; NaN and 0 without a value.
     """
     x, se, nu = (np.asarray(a, dtype=float) for a in (values, errors, dofs))
     known = ~np.isnan(x)
@@ -53,10 +48,8 @@ def mean_of_repeats(values: npt.ArrayLike, errors: npt.ArrayLike, dofs: npt.Arra
         mean = np.where(known, x, 0).sum(axis=0) / n
         stated = np.where(known, se**2, 0).sum(axis=0) / n
         seen = np.where(known, (x - mean) ** 2, 0).sum(axis=0) / np.maximum(n - 1, 1)
-        between = np.where(n > 1, np.maximum(seen - stated, 0), 0.0)
-        scatter = between > 0
-        fitted = satterthwaite(np.moveaxis(np.where(known, se**2, 0), 0, -1), np.moveaxis(np.where(known, nu, np.inf), 0, -1))
-    return mean, np.where(n > 0, (stated + between) / np.maximum(n, 1), np.nan), between, np.where(scatter, n - 1.0, fitted)
+    alone = np.where(known, nu, 0).sum(axis=0)
+    return mean, np.where(n > 1, np.maximum(seen, stated), stated), np.where(n > 1, np.maximum(n - 1.0, 1.0), alone), n.astype(float)
 
 
 def false_discovery_rate(p_values: npt.ArrayLike) -> Real:

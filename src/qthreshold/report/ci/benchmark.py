@@ -19,7 +19,7 @@ def benchmark(result: CheckResult) -> bytes:
     """
     rows = [
         {
-            "name": f"{result.device}: {METRICS.get(metric, metric)}", "unit": _UNITS[metric.startswith("cnot")],
+            "name": f"{result.device}: {METRICS.get(metric, metric)}", "unit": _UNITS[not metric.startswith("readout")],
             "value": value["best"], "range": f"{number(value['low'])} to {number(value['high'])}",
             "extra": f"{100 * (value['level'] or 0):g} % interval\nrun {result.run_id}",
         }

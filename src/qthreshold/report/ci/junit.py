@@ -48,7 +48,8 @@ def _properties(result: CheckResult) -> dict[str, str]:
 
 
 def _test(case: Case, device: str) -> TestCase:
-    test = TestCase(_name(f"{case.kind} {case.title}"), classname=device, time=0)
+    end = " min" if " the min of " in case.reason else ""  # a limit may have both ends, and names are told apart
+    test = TestCase(_name(f"{case.kind} {case.title}{end}"), classname=device, time=0)
     if case.outcome != "passed":
         kind = _RESULT[case.outcome] if case.gates else Skipped
         found = kind(_one_line(case.reason), case.outcome if case.gates else "reported")
