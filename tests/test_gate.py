@@ -113,6 +113,8 @@ def test_changes_too_uncertain_to_tell_are_reported_and_do_not_hold_up_the_gate(
 def test_a_pair_that_is_lost_is_not_passed_over():
     result = run_gate(night(3, change=one_pair_lost), gate(max_regression=0.5), [BEFORE])
     assert (result.exit_code, [c.title for c in result.having("cannot_tell")]) == (3, ["cnot_error 0-1"])
+    overlooked = run_gate(night(3, change=one_pair_lost), gate(max_regression=0.5, fail_on=["met"]), [BEFORE])
+    assert (overlooked.exit_code, overlooked.outcome) == (0, "undetermined")  # no baseline for the next night
 
 
 def test_what_is_certain_at_a_limit_is_within_it():

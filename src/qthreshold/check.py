@@ -31,6 +31,7 @@ class Case:
         p_value: Of the one-sided test, for regressions.
         q_value: Adjusted for how many were tested (Benjamini and Hochberg), for regressions.
         gates: Whether it counts; what was only reported does not.
+        lost: Whether the baseline has an estimate and the run has none any more.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Case:
     p_value: float | None = None
     q_value: float | None = None
     gates: bool = True
+    lost: bool = False
 
     def __post_init__(self) -> None:
         if self.outcome not in OUTCOMES:
@@ -86,9 +88,13 @@ class CheckResult:
 
     @property
     def outcome(self) -> str:
-        """``passed``, ``failed``, ``undetermined`` or ``error``, whatever the gate was told to overlook: a run is good only if nothing failed."""
+        """``passed``, ``failed``, ``undetermined`` or ``error``. A run is good only if nothing failed and no estimate was lost, whatever the gate
+        was told to overlook.
+        """
         if any(c.outcome == "failed" for c in self.cases):
             return "failed"
+        if self.exit_code == 0 and any(c.lost for c in self.cases):
+            return "undetermined"
         return {0: "passed", 3: "undetermined", 4: "error"}.get(self.exit_code, "failed")
 
     def having(self, *outcomes: str) -> tuple[Case, ...]:

@@ -1,5 +1,6 @@
 """The CI gate: whether a run meets rules, keeps to limits, and is no worse than before. Decided on intervals; what cannot be told is said."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
@@ -315,6 +316,7 @@ def _regressions(comparison: Comparison) -> Iterable[Case]:
             kind="regression", name=c.metric, target=c.target, outcome=outcome, reason=_change(c, comparison.max_regression),
             value=c.after.as_dict(), before=c.before.as_dict(), limit=comparison.max_regression, p_value=_number(c.p_value),
             q_value=_number(c.q_value), gates=c.reason not in (NEW, REGROUPED),
+            lost=c.outcome == "cannot_tell" and math.isnan(c.after.best) and not math.isnan(c.before.best),
         )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ INTERVALS = (
 )
 CASES = st.builds(
     Case, kind=st.sampled_from(["rule", "limit", "regression", "run"]), name=TEXTS, target=TEXTS, outcome=st.sampled_from(OUTCOMES), reason=TEXTS,
-    value=INTERVALS, before=INTERVALS, limit=_NUMBERS, p_value=_NUMBERS, q_value=_NUMBERS, gates=st.booleans(),
+    value=INTERVALS, before=INTERVALS, limit=_NUMBERS, p_value=_NUMBERS, q_value=_NUMBERS, gates=st.booleans(), lost=st.booleans(),
 )  # fmt: skip
 RESULTS = st.builds(
     CheckResult, run_id=TEXTS, device=TEXTS, taken_at=st.sampled_from(["", "2026-11-25T12:00:00Z", "2026-11-25T12:00:00+02:00", "yesterday"]),
