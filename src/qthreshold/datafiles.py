@@ -3,10 +3,9 @@
 Errors name the file, the line, the field and what is accepted.
 """
 
-import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +13,7 @@ from typing import TypeVar
 import pydantic
 
 from qthreshold.errors import InputError
+from qthreshold.suggest import near_matches
 
 __all__ = ["load_named", "load_toml", "located", "names_in", "near_matches", "parse_toml", "read_bytes", "resolved", "shipped"]
 
@@ -32,20 +32,6 @@ def shipped(folder: str) -> Path:
 def names_in(folder: str) -> list[str]:
     """Names of the shipped TOML files of a folder, sorted."""
     return sorted(p.stem for p in shipped(folder).glob("*.toml"))
-
-
-def near_matches(name: str, known: Iterable[str], most: int | None = None) -> str:
-    """A clause for error messages: the closest known names, then all of them, or the first ``most``.
-
-    Example:
-        >>> near_matches("heron", ["heron-133", "tiny-5"])
-        'did you mean heron-133? Known: heron-133, tiny-5'
-    """
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or [k for k in known if name and name in k][:3]
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
-    more = f" and {len(known) - most:,} more" if most is not None and len(known) > most else ""
-    return f"{hint}Known: {', '.join(known[:most])}{more}"
 
 
 def load_named(folder: str, spec: str, model: type[M], kind: str) -> M:

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Select, delete, func, insert, select, text, update
 
-from qthreshold.datafiles import near_matches
 from qthreshold.errors import InputError, StoreError
 from qthreshold.history import OUTCOMES
 from qthreshold.history.database import Database, damaged
@@ -22,6 +21,7 @@ from qthreshold.identity import canonical_json
 from qthreshold.measurements import Measurements
 from qthreshold.numerics.intervals import student_t
 from qthreshold.series import Series
+from qthreshold.suggest import near_matches
 
 __all__ = ["History", "RunEntry", "seconds"]
 
