@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from pydantic import ConfigDict, Field, model_validator
 
 from qthreshold.backends.profiles import Profile
-from qthreshold.datafiles import load_named, load_toml, located, names_in, near_matches, parse_toml, shipped
+from qthreshold.datafiles import load_named, load_toml, located, names_in, parse_toml, shipped
 from qthreshold.errors import InputError
 from qthreshold.recipe import Recipe
 from qthreshold.schema import FieldError, Schema
+from qthreshold.suggest import near_matches
 
 HEAD = 'schema = "qthreshold/recipe/1"\nname = "mine"\n'
 

@@ -103,8 +103,8 @@ class CheckResult:
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form (schema ``qthreshold/check/1``)."""
-        fields = {k: v for k, v in asdict(self).items() if k != "cases"}
-        return {"schema": SCHEMA, **fields, "baseline": list(self.baseline), "cases": [asdict(c) for c in self.cases]}
+        fields = asdict(self)
+        return {"schema": SCHEMA, **fields, "baseline": list(self.baseline), "cases": list(fields["cases"])}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:

@@ -133,7 +133,8 @@ def _baseline(gate: Gate, result: RunRecords, history: "History | None", *, firs
         if not first:
             raise
         return []
-    same = [m for m in earlier if m.context == measured(result).context]
+    context = measured(result).context
+    same = [m for m in earlier if m.context == context]
     return same if same or first else earlier[:1]  # which is refused, with what differs
 
 

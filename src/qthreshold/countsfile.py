@@ -22,10 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from qthreshold.counts import Counts, pack_outcomes
-from qthreshold.datafiles import near_matches
 from qthreshold.device import Device
 from qthreshold.errors import InputError
 from qthreshold.plan import Plan, measured_qubits
+from qthreshold.suggest import near_matches
 
 __all__ = ["BIT_ORDERS", "COLUMNS", "COUNTS_SCHEMA", "parse_counts"]
 

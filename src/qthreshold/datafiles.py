@@ -15,7 +15,7 @@ import pydantic
 from qthreshold.errors import InputError
 from qthreshold.suggest import near_matches
 
-__all__ = ["load_named", "load_toml", "located", "names_in", "near_matches", "parse_toml", "read_bytes", "resolved", "shipped"]
+__all__ = ["load_named", "load_toml", "located", "names_in", "parse_toml", "read_bytes", "resolved", "shipped"]
 
 M = TypeVar("M", bound=pydantic.BaseModel)
 

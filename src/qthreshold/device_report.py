@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from qthreshold.datafiles import near_matches
 from qthreshold.errors import InputError, NoEstimateError
 from qthreshold.identity import Interval
 from qthreshold.measurements import LOWER_IS_WORSE, METRICS, Measurements, make_measurements
@@ -19,6 +18,7 @@ from qthreshold.numerics.decay import REASONS
 from qthreshold.report.summary import make_summary
 from qthreshold.report.words import answer, number, shown_name
 from qthreshold.result import RunRecords
+from qthreshold.suggest import near_matches
 from qthreshold.verdict import Verdict
 
 __all__ = ["DeviceReport", "Estimate", "Group", "Outcome", "Value", "make_device_report"]

@@ -1,6 +1,5 @@
 """The CI gate: whether a run meets rules, keeps to limits, and is no worse than before. Decided on intervals; what cannot be told is said."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
@@ -13,13 +12,13 @@ from pydantic import Field
 
 from qthreshold.check import Case, CheckResult
 from qthreshold.comparison import NEW, REGROUPED, Change, Comparison, compare_measurements
-from qthreshold.datafiles import near_matches
 from qthreshold.errors import InputError
 from qthreshold.measurements import METRICS, PER_TARGET, Measurements, in_words, make_measurements
 from qthreshold.numerics.comparison import false_discovery_rate, probability_of_excess
 from qthreshold.result import RunRecords
 from qthreshold.rulebook import short
 from qthreshold.schema import FieldError, Schema
+from qthreshold.suggest import near_matches
 from qthreshold.verdict import Verdict
 
 __all__ = ["Gate", "Limit", "parse_share", "run_gate", "unreadable"]
@@ -27,8 +26,6 @@ __all__ = ["Gate", "Limit", "parse_share", "run_gate", "unreadable"]
 Real = npt.NDArray[np.float64]
 
 EXIT_PASSED, EXIT_FAILED, EXIT_UNDETERMINED, EXIT_INFRASTRUCTURE, EXIT_REGRESSION = 0, 1, 3, 4, 5
-
-_NO_VERDICT = ("not_verified",)
 
 
 def parse_share(value: object) -> object:
@@ -245,12 +242,12 @@ def _rules(run: RunRecords, gate: Gate, incomplete: bool) -> Iterable[Case]:
     for name in gate.instruments if gate.instruments is not None else verdicts:
         if name not in verdicts:
             raise InputError(f"no verdict by {name!r} in this run: {near_matches(name, verdicts)}")
-        yield _rule(verdicts[name], gate, incomplete)
+        yield _rule(verdicts[name], incomplete)
 
 
-def _rule(v: Verdict, gate: Gate, incomplete: bool) -> Case:
+def _rule(v: Verdict, incomplete: bool) -> Case:
     outcome = {"met": "failed", "undetermined": "error" if incomplete else "cannot_tell"}.get(v.outcome, "passed")
-    if v.outcome in _NO_VERDICT:
+    if v.outcome == "not_verified":
         return Case(kind="rule", name=v.instrument, target="", outcome="cannot_tell", reason=v.reason, gates=False)
     return Case(kind="rule", name=v.instrument, target="", outcome=outcome, reason=v.reason)
 
@@ -312,11 +309,12 @@ def _plain(value: float) -> str:
 def _regressions(comparison: Comparison) -> Iterable[Case]:
     for c in comparison.changes:
         outcome = {"worse": "failed", "not_worse": "passed", "no_data": "error"}.get(c.outcome, "cannot_tell")
+        numbers = c.as_dict()
         yield Case(
             kind="regression", name=c.metric, target=c.target, outcome=outcome, reason=_change(c, comparison.max_regression),
-            value=c.after.as_dict(), before=c.before.as_dict(), limit=comparison.max_regression, p_value=_number(c.p_value),
-            q_value=_number(c.q_value), gates=c.reason not in (NEW, REGROUPED),
-            lost=c.outcome == "cannot_tell" and math.isnan(c.after.best) and not math.isnan(c.before.best),
+            value=numbers["after"], before=numbers["before"], limit=comparison.max_regression, p_value=numbers["p_value"],
+            q_value=numbers["q_value"], gates=c.reason not in (NEW, REGROUPED),
+            lost=c.outcome == "cannot_tell" and numbers["after"]["best"] is None and numbers["before"]["best"] is not None,
         )  # fmt: skip
 
 
@@ -332,7 +330,3 @@ def _change(c: Change, tolerated: float) -> str:
     if c.metric == "works" and c.outcome == "worse":
         says = "worked in the baseline, and does not now"
     return f"{what}: {_words(c.after.as_dict())} now, {_words(c.before.as_dict())} before{more}: {says}"
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -13,9 +13,10 @@ from typing import Annotated, Literal, NamedTuple
 import pydantic
 from pydantic import Field
 
-from qthreshold.datafiles import located, names_in, near_matches, parse_toml, read_bytes, shipped
+from qthreshold.datafiles import located, names_in, parse_toml, read_bytes, shipped
 from qthreshold.errors import InputError
 from qthreshold.schema import Days, FieldError, Schema
+from qthreshold.suggest import near_matches
 
 __all__ = [
     "ITEM_FIELDS", "Band", "Condition", "Instrument", "Item", "ItemField", "Neighbour", "load_instrument", "load_instruments",

@@ -81,6 +81,16 @@ def test_other_numbers_of_the_same_run_are_refused_unless_they_replace_it(histor
     assert history.verify() == []
 
 
+def test_a_run_that_lacked_data_gives_way_to_the_complete_one(history):
+    lacking, complete = measured().replace(missing=3), measured()
+    assert history.add(lacking, "error")
+    assert not history.add(lacking, "error")
+    assert history.add(complete, "passed")
+    assert (history.measurements("r1"), history.entry("r1").outcome) == (complete, "passed")
+    with pytest.raises(InputError, match="with other content"):
+        history.add(lacking, "error")
+
+
 def test_runs_are_in_the_order_in_which_they_were_made_whatever_the_time_zone(history):
     history.add(measured("late", day=9))
     history.add(measured("early", day=2).replace(taken_at="2026-01-02T04:00:00+12:00"))

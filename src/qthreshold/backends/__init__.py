@@ -4,8 +4,8 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from qthreshold.datafiles import near_matches
 from qthreshold.errors import InputError
+from qthreshold.suggest import near_matches
 
 if TYPE_CHECKING:
     from qthreshold.backends.base import Backend

@@ -31,7 +31,7 @@ from qthreshold.backends.noise import Truth
 from qthreshold.backends.target import device_from_target, obstacles
 from qthreshold.circuits.build import build_circuits
 from qthreshold.counts import Counts, pack_outcomes
-from qthreshold.datafiles import load_named, near_matches, resolved
+from qthreshold.datafiles import load_named, resolved
 from qthreshold.device import Device
 from qthreshold.errors import (
     AuthenticationError,
@@ -49,6 +49,7 @@ from qthreshold.patience import Patience
 from qthreshold.plan import Plan
 from qthreshold.pool import Pool
 from qthreshold.recipe import Execution
+from qthreshold.suggest import near_matches
 from qthreshold.ticket import Ticket
 
 __all__ = ["IBMBackend", "IBMOptions", "fake_device", "split_options"]

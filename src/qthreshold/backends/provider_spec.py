@@ -20,8 +20,8 @@ from urllib.parse import quote, unquote
 from qiskit.providers import BackendV2
 
 from qthreshold.backends.failures import class_of, looks_secret, quietly
-from qthreshold.datafiles import near_matches
 from qthreshold.errors import InputError
+from qthreshold.suggest import near_matches
 
 __all__ = ["ENTRY_POINTS", "ProviderSpec", "load_backend", "parse_spec"]
 

@@ -147,9 +147,7 @@ def _record(where: str, directory: Path, result: "CheckResult", *, quiet: bool) 
         return True
     try:
         with open_history(where, create=True) as history:
-            known = {e.run_id: e.outcome for e in history.runs()}
-            again = known.get(result.run_id) == "error"  # what lacked data then may be complete now
-            added = history.add(ci.measured(directory), outcome=result.outcome, replace=again)
+            added = history.add(ci.measured(directory), outcome=result.outcome)
             kept = history.entry(result.run_id).outcome
             if kept != result.outcome:
                 remedy = f"'qthreshold history add {shown(directory)} --replace' takes {result.outcome}"

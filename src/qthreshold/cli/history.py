@@ -354,9 +354,9 @@ def export(
 ) -> None:
     """Every number of every run. CSV that is safe to open in a spreadsheet, or JSON lines with all digits."""
     with guarded(), _open(where) as history:
-        from qthreshold.datafiles import near_matches
         from qthreshold.errors import InputError
         from qthreshold.measurements import METRICS
+        from qthreshold.suggest import near_matches
 
         if metric is not None and metric not in METRICS:
             raise InputError(f"--metric: no metric {metric!r}; {near_matches(metric, METRICS)}")

@@ -29,9 +29,9 @@ def show_(
         from rich.table import Table
         from rich.text import Text
 
-        from qthreshold.datafiles import near_matches
         from qthreshold.errors import InputError
         from qthreshold.interpretation import CHOICES
+        from qthreshold.suggest import near_matches
 
         found = [c for c in CHOICES if choice in (None, c.name)]
         if not found:

@@ -110,7 +110,7 @@ class History:
         Args:
             measurements: Of the run.
             outcome: What the gate said: of :data:`.OUTCOMES`. Of a run that is there already it is filled in where it was not known.
-            replace: Take the place of a run of the same id.
+            replace: Take the place of a run of the same id; one that lacked data (outcome ``error``) gives way to other numbers anyway.
 
         Returns:
             Whether anything of the run was written; False if the history had all of its numbers.
@@ -124,7 +124,8 @@ class History:
         rows = _point_rows(measurements)
         with self._database.writing() as connection:
             there = connection.execute(select(runs.c.id, runs.c.content, runs.c.outcome).where(runs.c.run_id == measurements.run_id)).one_or_none()
-            if there is not None and not replace:
+            completed = there is not None and there.outcome == "error" and there.content != measurements.id
+            if there is not None and not (replace or completed):
                 if there.content != measurements.id:
                     raise InputError(self._other_numbers(connection, measurements))
                 if outcome and not there.outcome:

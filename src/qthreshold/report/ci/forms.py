@@ -5,8 +5,8 @@ import json
 from collections.abc import Sequence
 
 from qthreshold.check import CheckResult
-from qthreshold.datafiles import near_matches
 from qthreshold.errors import InputError
+from qthreshold.suggest import near_matches
 
 __all__ = ["FORMS", "form_file", "parse_forms"]
 
