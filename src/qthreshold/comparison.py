@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from qthreshold.errors import InputError
 from qthreshold.identity import Interval
-from qthreshold.measurements import LOWER_IS_WORSE, PER_TARGET, Measurements
+from qthreshold.measurements import BROKEN, LOWER_IS_WORSE, PER_TARGET, WORKS, Measurements
 from qthreshold.numerics.comparison import false_discovery_rate, mean_of_repeats, probability_of_excess
 from qthreshold.numerics.intervals import satterthwaite, student_t
 
@@ -28,7 +28,6 @@ NEW = "not measured in the baseline"
 """Reason of what cannot be compared because the baseline lacks it."""
 REGROUPED = "other qubits and pairs count than in the baseline, so their means are not compared"
 """Reason why means are not compared: a dead qubit that was bad would make the device look better, and one that was mended worse."""
-_WORKS = 0.95  # probability from which on it is certain enough that a qubit works
 _MEANS = ("cnot_error.mean", "readout_error.mean", "one_qubit_error.mean")
 
 
@@ -141,7 +140,7 @@ def compare_measurements(
         status = after.status[at[metric, target]] if (metric, target) in at else "absent"
         if status not in ("ok", "no_data") and np.isnan(tests.before[i]):
             continue  # there was no number and there is none
-        outcome, reason = _outcome(status, lost and not target, p_value[i], tests.fine[i], q_value[i], fdr, bool(np.isnan(tests.before[i])))
+        outcome, reason = _outcome(status, lost and not target, tests.fine[i], q_value[i], fdr, bool(np.isnan(tests.before[i])))
         if metric in _MEANS and reason == NEW and not alike.any():
             reason = REGROUPED
         if metric == "works" and not reason:
@@ -228,14 +227,14 @@ def _stopped(before: Real, after: float) -> tuple[str, str]:
         after: Probability that it works.
     """
     known = before[~np.isnan(before)]
-    if not known.size or np.mean(known >= _WORKS) <= 0.5 or after >= _WORKS:
+    if not known.size or np.mean(known >= WORKS) <= 0.5 or after >= WORKS:
         return "not_worse", ""
-    if after <= 1 - _WORKS:
+    if after <= BROKEN:
         return "worse", ""
     return "cannot_tell", f"worked in the baseline, and works now with a probability of {after:.2g}"
 
 
-def _outcome(status: str, incomplete: bool, worse: float, fine: float, q_value: float, fdr: float, new: bool) -> tuple[str, str]:
+def _outcome(status: str, incomplete: bool, fine: float, q_value: float, fdr: float, new: bool) -> tuple[str, str]:
     """The outcome of one test, and why it is none."""
     if status == "no_data":
         return "no_data", "no counts came back"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qthreshold.identity import Interval, Record
-from qthreshold.measurements import LOWER_IS_WORSE
+from qthreshold.measurements import BROKEN, LOWER_IS_WORSE, WORKS
 from qthreshold.numerics.charts import cusum, self_starting_scores, threshold
 from qthreshold.numerics.drift import Trend, change_points, linear_trend
 from qthreshold.numerics.intervals import student_t
@@ -25,7 +25,6 @@ DAY = 86_400.0
 COUNTS = ("working_qubits", "connected_working_qubits")
 """Metrics that count; with ``works`` they have no chart, since they do not scatter about a level: they hold or they break."""
 
-_WORKS, _BROKEN = 0.95, 0.05  # probabilities above and below which it is certain enough that a qubit works, or does not
 _SEEN = 3  # runs in which something must have worked before it can stop
 
 
@@ -275,7 +274,7 @@ def _stopped(s: Series, seen: npt.NDArray[np.int64]) -> Alarm | None:
     earlier runs, of which there are 3 at least.
     """
     if s.metric == "works":
-        gone, worked = s.best[seen] <= _BROKEN, s.best[seen] >= _WORKS
+        gone, worked = s.best[seen] <= BROKEN, s.best[seen] >= WORKS
     else:
         usual = float(np.median(s.low[seen[:-1]])) if seen.size > _SEEN else -np.inf
         gone, worked = s.high[seen] < usual, s.low[seen] >= usual

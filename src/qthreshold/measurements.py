@@ -18,7 +18,7 @@ from qthreshold.numerics.intervals import mean_of_finite_set, student_t
 if TYPE_CHECKING:  # a table that was made needs none of what it was made from, which takes a while to import
     from qthreshold.result import RunRecords
 
-__all__ = ["LOWER_IS_WORSE", "METRICS", "PER_TARGET", "Measurements", "Row", "from_dict", "in_words", "make_measurements"]
+__all__ = ["BROKEN", "LOWER_IS_WORSE", "METRICS", "PER_TARGET", "WORKS", "Measurements", "Row", "from_dict", "in_words", "make_measurements"]
 
 Real = npt.NDArray[np.float64]
 
@@ -45,6 +45,9 @@ PER_TARGET = ("cnot_error", "readout_error", "one_qubit_error", "works")
 
 LOWER_IS_WORSE = ("working_qubits", "connected_working_qubits", "works")
 """Metrics of which more is better."""
+
+WORKS, BROKEN = 0.95, 0.05
+"""Values of ``works`` from which on, and down from which, it is certain enough that a qubit works, or does not."""
 
 
 def in_words(metric: str, target: str) -> str:

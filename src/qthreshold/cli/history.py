@@ -121,13 +121,11 @@ def _moment(text: str) -> str:
 
 def _read_run(directory: Path, taken_at: str | None) -> "tuple[Measurements, str]":
     """Numbers of a run directory, and what the gate said."""
-    from qthreshold import workflow
-    from qthreshold.measurements import make_measurements
+    from qthreshold.ci import measured
     from qthreshold.store import RunDirectory
 
-    run = RunDirectory.open(directory)
-    measurements = make_measurements(workflow.load_result(run))
-    outcome = _gate_outcome(run, measurements.run_id)
+    measurements = measured(directory)
+    outcome = _gate_outcome(RunDirectory.open(directory), measurements.run_id)
     return (measurements.replace(taken_at=taken_at) if taken_at is not None else measurements), outcome
 
 
@@ -303,7 +301,7 @@ def _show_trend(found: "Series", drift: "Drift", most: int) -> None:
 
 
 def _show_drifts(device: str, metric: str, drifts: "Sequence[Drift]") -> None:
-    """All pairs or qubits: those with an alarm first, then by how fast they change."""
+    """All pairs or qubits: those with an alarm first."""
     from qthreshold.measurements import METRICS
     from qthreshold.report.trendtext import alarm_words, trend_words, value_words
 
