@@ -28,6 +28,7 @@ class Case:
         value: Estimate as low, best, high, level; None where there is none.
         before: That of the baseline, for regressions.
         limit: Number that the value was held against, for limits; for regressions the tolerated relative change.
+        end: Which end of its range the limit is: ``max`` or ``min``; empty where there is no limit.
         p_value: Of the one-sided test, for regressions.
         q_value: Adjusted for how many were tested (Benjamini and Hochberg), for regressions.
         gates: Whether it counts; what was only reported does not.
@@ -42,6 +43,7 @@ class Case:
     value: _Interval | None = None
     before: _Interval | None = None
     limit: float | None = None
+    end: str = ""
     p_value: float | None = None
     q_value: float | None = None
     gates: bool = True

@@ -290,7 +290,8 @@ def _held(m: Measurements, rows: list[int], end: str, sign: float, bound: float,
             where = {"failed": "beyond", "passed": "within", "cannot_tell": "too close to tell from"}[outcome]
             says = f"{_words(row.estimate.as_dict())}, {where} the {end} of {_plain(bound)}"
         reason = f"{in_words(row.metric, row.target)}: {says}"
-        out.append(Case(kind="limit", name=row.metric, target=row.target, outcome=outcome, reason=reason, value=row.estimate.as_dict(), limit=bound))
+        value = row.estimate.as_dict()
+        out.append(Case(kind="limit", name=row.metric, target=row.target, outcome=outcome, reason=reason, value=value, limit=bound, end=end))
     return out
 
 

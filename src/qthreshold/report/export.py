@@ -16,7 +16,7 @@ from qthreshold.report.points import Point
 from qthreshold.report.site import DeviceDrift, drift_lines, trend_plates
 from qthreshold.report.summary import make_summary
 from qthreshold.report.tables import pairs_csv, qubits_csv
-from qthreshold.report.words import printable
+from qthreshold.report.words import one_line, printable
 from qthreshold.result import RunRecords
 
 __all__ = ["FORM_NAMES", "check_forms", "markdown", "plain_text", "plates_of", "report_files"]
@@ -122,7 +122,7 @@ def plain_text(value: Any) -> Any:
     """A text in Markdown without anything that Markdown or a forge would read as more than text; other values as they are."""
     if not isinstance(value, str):
         return value
-    text = _MARKDOWN.sub(r"\\\1", " ".join(printable(value).split()))
+    text = _MARKDOWN.sub(r"\\\1", one_line(value))
     return re.sub(r"([@#:])(?=[\w/])|(?<=www)\.", lambda m: f"{m[0]}\u200b", text)  # no mention of people or tickets, no link, no emoji
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from qthreshold.numerics.decay import REJECTED
 
 __all__ = [
-    "OUTCOMES", "answer", "disagreements", "footnotes", "integer", "is_upper", "joined", "many", "measured", "not_counted", "number", "pair_name",
-    "percent", "plain", "printable", "ranges", "reasons", "shown_name", "some", "span", "stated",
+    "OUTCOMES", "answer", "disagreements", "footnotes", "integer", "is_upper", "joined", "many", "measured", "not_counted", "number", "one_line",
+    "pair_name", "percent", "plain", "printable", "ranges", "reasons", "shown_name", "some", "span", "stated",
 ]  # fmt: skip
 
 OUTCOMES = {
@@ -66,13 +66,18 @@ def shown_name(name: str) -> str:
         >>> shown_name("chip\u202e 1"), shown_name("x" * 500) == "x" * 59 + "..."
         ('chip 1', True)
     """
-    text = " ".join(printable(name).split()) or "unnamed"
+    text = one_line(name) or "unnamed"
     return text if len(text) <= _NAME else f"{text[: _NAME - 1]}..."
 
 
 def printable(text: str) -> str:
     """A text without what cannot be printed, and without marks that turn the direction of what follows."""
     return _UNPRINTABLE.sub("", text)
+
+
+def one_line(text: str) -> str:
+    """A text without what cannot be printed, on one line."""
+    return " ".join(printable(text).split())
 
 
 def many(count: int, what: str) -> str:

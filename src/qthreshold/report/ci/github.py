@@ -2,7 +2,7 @@
 
 from qthreshold.check import Case, CheckResult
 from qthreshold.report.ci.markdown import markdown
-from qthreshold.report.words import printable
+from qthreshold.report.words import one_line, printable
 
 __all__ = ["MOST_BYTES", "annotations", "outputs", "step_summary"]
 
@@ -57,4 +57,4 @@ def outputs(result: CheckResult) -> str:
     }  # fmt: skip
     for metric, value in result.metrics.items():
         values[metric.replace(".", "-").replace("_", "-")] = "" if value is None or value["best"] is None else f"{value['best']:.6g}"
-    return "".join(f"{name}={' '.join(printable(str(value)).split())}\n" for name, value in values.items())
+    return "".join(f"{name}={one_line(str(value))}\n" for name, value in values.items())

@@ -6,7 +6,7 @@ import io
 from junitparser import Error, Failure, JUnitXml, Skipped, SystemErr, SystemOut, TestCase, TestSuite
 
 from qthreshold.check import Case, CheckResult
-from qthreshold.report.words import printable
+from qthreshold.report.words import one_line, printable
 
 __all__ = ["junit"]
 
@@ -48,22 +48,18 @@ def _properties(result: CheckResult) -> dict[str, str]:
 
 
 def _test(case: Case, device: str) -> TestCase:
-    end = " min" if " the min of " in case.reason else ""  # a limit may have both ends, and names are told apart
+    end = " min" if case.end == "min" else ""  # a metric may have a limit at both ends, and names are told apart
     test = TestCase(_name(f"{case.kind} {case.title}{end}"), classname=device, time=0)
     if case.outcome != "passed":
         kind = _RESULT[case.outcome] if case.gates else Skipped
-        found = kind(_one_line(case.reason), case.outcome if case.gates else "reported")
-        found.text = _one_line(case.reason)  # GitLab shows the text, Jenkins the message
+        found = kind(one_line(case.reason), case.outcome if case.gates else "reported")
+        found.text = one_line(case.reason)  # GitLab shows the text, Jenkins the message
         test.result = [found]
     return test
 
 
-def _one_line(text: str) -> str:
-    return " ".join(printable(text).split())
-
-
 def _name(text: str) -> str:
-    return _one_line(text) or "unnamed"
+    return one_line(text) or "unnamed"
 
 
 def _local(text: str) -> str:

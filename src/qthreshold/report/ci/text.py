@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qthreshold.check import CheckResult
-from qthreshold.report.words import many, printable
+from qthreshold.report.words import many, one_line
 
 __all__ = ["check_text"]
 
@@ -38,7 +38,7 @@ def check_text(result: CheckResult) -> RenderableType:
         counted.append(f"{quiet:,} only reported")
     parts += [Text(), Text(f"{'; '.join(counted)}.")]
     if result.exit_code == 3:
-        parts.append(Text("More sequences or shots would settle it; --max-regression P% tolerates more, --fail-on met lets it pass."))
+        parts.append(Text("More sequences or shots may settle it; --fail-on met lets it pass."))
     if result.baseline:
         named = _said(", ".join(result.baseline[:5]))
         parts.append(Text(f"Compared with {many(len(result.baseline), 'run')}: {named}{' ...' if len(result.baseline) > 5 else ''}."))
@@ -52,4 +52,4 @@ def _said(text: str) -> str:
         >>> _said("a\n::stop-commands::x ##[group]")
         'a : :stop-commands: :x # #[group]'
     """
-    return re.sub(r":(?=:)|#(?=#)", r"\g<0> ", " ".join(printable(text).split()))
+    return re.sub(r":(?=:)|#(?=#)", r"\g<0> ", one_line(text))
