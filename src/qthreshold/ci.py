@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from qthreshold.check import CheckResult
 from qthreshold.comparison import Comparison, compare_measurements
 from qthreshold.device import Device
-from qthreshold.drift import find_drift
+from qthreshold.drift import DeviceDrift, find_drift
 from qthreshold.errors import InputError, StoreError
 from qthreshold.gate import Gate, run_gate, unreadable
 from qthreshold.measurements import METRICS, Measurements, make_measurements
-from qthreshold.report.site import DeviceDrift
 from qthreshold.result import RunRecords
 from qthreshold.store import RunDirectory
 from qthreshold.workflow import load_result

@@ -14,7 +14,7 @@ from qthreshold.numerics.drift import Trend, change_points, linear_trend
 from qthreshold.numerics.intervals import student_t
 from qthreshold.series import Series
 
-__all__ = ["COUNTS", "DAY", "Alarm", "Change", "Drift", "find_drift", "known_values", "series_trend"]
+__all__ = ["COUNTS", "DAY", "Alarm", "Change", "DeviceDrift", "Drift", "find_drift", "known_values", "series_trend"]
 
 Real = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -124,6 +124,16 @@ class Drift(Record):
     threshold: float
     state: str
 
+    @property
+    def alarmed(self) -> bool:
+        """Whether an alarm lasts."""
+        return self.alarm is not None and self.alarm.active
+
+    @property
+    def worse(self) -> bool:
+        """Whether an alarm lasts that is to the worse."""
+        return self.alarm is not None and self.alarm.active and self.alarm.worse
+
     def as_dict(self) -> dict[str, Any]:
         """The JSON form; times are seconds since 1970, what is not known is null."""
         numbers = {k: getattr(self, k) for k in ("last_at", "hours_since_calibration", "rises", "falls", "threshold")}
@@ -134,6 +144,35 @@ class Drift(Record):
             "alarm": None if self.alarm is None else self.alarm.as_dict(), "state": self.state,
             **{k: float(v) if np.isfinite(v) else None for k, v in numbers.items()},
         }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceDrift:
+    """What the history says of a device.
+
+    Attributes:
+        device: Its name.
+        series: Its numbers over its runs.
+        drifts: What :func:`find_drift` found in them, in the same order.
+    """
+
+    device: str
+    series: tuple[Series, ...]
+    drifts: tuple[Drift, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.series) != len(self.drifts):
+            raise ValueError(f"{len(self.series)} series, but {len(self.drifts)} drifts")
+
+    @property
+    def last_at(self) -> float:
+        """When its last run was made; NaN without any."""
+        return max((d.last_at for d in self.drifts if d.last_at == d.last_at), default=float("nan"))
+
+    @property
+    def alarms(self) -> list[Drift]:
+        """Those that last, the worse ones first, of the device before those of its parts."""
+        return sorted((d for d in self.drifts if d.alarmed), key=lambda d: (not d.worse, bool(d.target)))
 
 
 def find_drift(series: Sequence[Series], *, false_alarms: float = 0.05, window: int = 30, level: float = 0.95) -> tuple[Drift, ...]:

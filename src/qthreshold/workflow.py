@@ -35,6 +35,7 @@ from qthreshold.countsfile import parse_counts
 from qthreshold.datafiles import load_named, load_toml, read_bytes
 from qthreshold.decays import DecayTable, make_decays
 from qthreshold.device import Device
+from qthreshold.drift import DeviceDrift
 from qthreshold.errors import BackendError, InputError, JobFailedError, StoreError
 from qthreshold.evidence import run_evidence
 from qthreshold.fits import FittedErrors, make_fits
@@ -54,7 +55,6 @@ from qthreshold.report.export import check_forms, plates_of, report_files
 from qthreshold.report.page import render_fragment, render_pending
 from qthreshold.report.points import Point, stated_point
 from qthreshold.report.runs import run_labels
-from qthreshold.report.site import DeviceDrift
 from qthreshold.report.summary import make_summary
 from qthreshold.result import RunRecords
 from qthreshold.store import RunDirectory, write_folder

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from qthreshold.drift import DAY, find_drift
-from qthreshold.report.site import DeviceDrift
+from qthreshold.drift import DAY, DeviceDrift, find_drift
 from qthreshold.series import Series
 from reference.nights import FIRST
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qthreshold.report.site import DeviceDrift, page_name, site_files
+from qthreshold.drift import DeviceDrift
+from qthreshold.report.site import page_name, site_files
 from reference.histories import NOW, device_of, lab, series_of
 
 ATTACK = "<script>alert(1)</script>/../../<img src=x>"

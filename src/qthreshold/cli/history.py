@@ -306,11 +306,11 @@ def _show_drifts(device: str, metric: str, drifts: "Sequence[Drift]") -> None:
     from qthreshold.report.trendtext import alarm_words, trend_words, value_words
 
     alarmed = [d for d in drifts if d.alarm is not None]
-    lasting = sum(d.alarm is not None and d.alarm.active for d in drifts)
+    lasting = sum(d.alarmed for d in drifts)
     last = f"{lasting:,} of them last" if alarmed else "none lasts"
     show(f"{_plain(device)}, {METRICS[metric]}: {counted(len(alarmed), 'alarm')} among {len(drifts):,} series, {last}.")
     table = _table("of", "last", "trend", "alarm")
-    for d in sorted(drifts, key=lambda d: (d.alarm is None, not (d.alarm is not None and d.alarm.active))):
+    for d in sorted(drifts, key=lambda d: (d.alarm is None, not d.alarmed)):
         table.add_row(d.target, value_words(d.metric, d.last), trend_words(d), alarm_words(d) if d.alarm is not None else "")
     show(table)
 

@@ -9,7 +9,7 @@ import typer
 from qthreshold.cli.common import Json, Quiet, guarded, show, show_json, shown
 
 if TYPE_CHECKING:
-    from qthreshold.report.site import DeviceDrift
+    from qthreshold.drift import DeviceDrift
     from qthreshold.workflow import RunResult
 
 __all__ = ["report"]

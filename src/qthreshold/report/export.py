@@ -9,11 +9,12 @@ from typing import Any
 
 import jinja2
 
+from qthreshold.drift import DeviceDrift
 from qthreshold.errors import InputError
 from qthreshold.report.chip import device_map
 from qthreshold.report.page import NO_FIGURES, has_figures, page_values, render_page
 from qthreshold.report.points import Point
-from qthreshold.report.site import DeviceDrift, drift_lines, trend_plates
+from qthreshold.report.site import drift_lines, trend_plates
 from qthreshold.report.summary import make_summary
 from qthreshold.report.tables import pairs_csv, qubits_csv
 from qthreshold.report.words import one_line, printable

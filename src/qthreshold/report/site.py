@@ -6,11 +6,10 @@ Names of devices come from wherever the runs came from: in pages they are escape
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from qthreshold.drift import DAY, Drift
+from qthreshold.drift import DAY, DeviceDrift, Drift
 from qthreshold.report.page import NO_FIGURES, drawn, has_figures, render_template
 from qthreshold.report.trendtext import day, drift_sentence, series_name, state_words, step_words, trend_words, value_words
 from qthreshold.report.words import many, shown_name
@@ -20,50 +19,12 @@ from qthreshold.verdict import NOTICE
 if TYPE_CHECKING:
     from qthreshold.report.plates import Plate
 
-__all__ = ["DeviceDrift", "drift_lines", "page_name", "site_files", "trend_plates"]
+__all__ = ["drift_lines", "page_name", "site_files", "trend_plates"]
 
 _ANSWERS = ("cnot_error.mean", "connected_working_qubits", "readout_error.mean", "one_qubit_error.mean")
 _FIGURES = (*_ANSWERS, "cnot_error.worst", "readout_error.worst")
 _SHOWN = 8  # pairs and qubits with an alarm that get a figure
 _SLUG = 40  # letters of a name that its file keeps
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceDrift:
-    """A device as its page shows it.
-
-    Attributes:
-        device: Its name.
-        series: Its numbers over its runs.
-        drifts: What :func:`.drift.find_drift` found in them, in the same order.
-    """
-
-    device: str
-    series: tuple[Series, ...]
-    drifts: tuple[Drift, ...]
-
-    def __post_init__(self) -> None:
-        if len(self.series) != len(self.drifts):
-            raise ValueError(f"{len(self.series)} series, but {len(self.drifts)} drifts")
-
-    @property
-    def last_at(self) -> float:
-        """When its last run was made; NaN without any."""
-        return max((d.last_at for d in self.drifts if d.last_at == d.last_at), default=float("nan"))
-
-    @property
-    def alarms(self) -> list[Drift]:
-        """Those that last, the worse ones first, of the device before those of its parts."""
-        found = [d for d in self.drifts if _lasts(d)]
-        return sorted(found, key=lambda d: (not _worse(d), bool(d.target)))
-
-
-def _lasts(drift: Drift) -> bool:
-    return drift.alarm is not None and drift.alarm.active
-
-
-def _worse(drift: Drift) -> bool:
-    return drift.alarm is not None and drift.alarm.worse
 
 
 def site_files(devices: Sequence[DeviceDrift], *, now: float) -> Iterator[tuple[str, bytes]]:
@@ -98,7 +59,7 @@ def page_name(device: str) -> str:
 
 
 def _to_the_worse(device: DeviceDrift) -> list[Drift]:
-    return [d for d in device.alarms if _worse(d)]
+    return [d for d in device.alarms if d.worse]
 
 
 def _index(devices: Sequence[tuple[DeviceDrift, str]], now: float) -> str:
@@ -160,15 +121,14 @@ def _calibration(device: DeviceDrift) -> str:
 
 def _urgency(drift: Drift) -> tuple[int, str, tuple[int, ...]]:
     """Alarms to the worse first, then what cannot be fitted, other alarms, and the rest in the order of their numbers."""
-    active = _lasts(drift)
-    rank = 0 if active and _worse(drift) else 1 if drift.state == "can no longer be fitted" else 2 if active else 3
+    rank = 0 if drift.worse else 1 if drift.state == "can no longer be fitted" else 2 if drift.alarmed else 3
     return rank, drift.metric, tuple(int(n) for n in re.findall(r"\d{1,9}", drift.target))
 
 
 def _row(drift: Drift) -> SimpleNamespace:
     return SimpleNamespace(
         name=series_name(drift), last=value_words(drift.metric, drift.last) or "-", trend=trend_words(drift) or "-",
-        state=state_words(drift), steps=len(drift.changes), kind="met" if _lasts(drift) and _worse(drift) else "plain",
+        state=state_words(drift), steps=len(drift.changes), kind="met" if drift.worse else "plain",
     )  # fmt: skip
 
 
@@ -191,7 +151,7 @@ def trend_plates(device: DeviceDrift) -> list["Plate"]:
 
     both = list(zip(device.series, device.drifts, strict=True))
     of_device = [(s, d) for m in _FIGURES for s, d in both if s.metric == m and not s.target and d.measured]
-    alarmed = sorted(((s, d) for s, d in both if s.target and _lasts(d)), key=lambda sd: _urgency(sd[1]))
+    alarmed = sorted(((s, d) for s, d in both if s.target and d.alarmed), key=lambda sd: _urgency(sd[1]))
     return [
         Plate(
             name=f"trend-{k}", group="drift", title=series_name(d), alt=drift_sentence(d), caption="", size=trends.SIZE,
