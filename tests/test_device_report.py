@@ -115,6 +115,15 @@ def test_failed_fits_and_missing_statistics_raise(run):
         assert not broken.pair(a, b).cnot_error.high < 1
 
 
+def test_a_part_of_a_device_passes_no_test_of_the_whole(run):
+    partly = make_device_report(dataclasses.replace(run, missing=("two_qubit-0",)))
+    for question in (lambda: partly.working_qubits.low >= 0, lambda: partly.cnot_error.mean.high < 1, lambda: partly.verdict("us-ear")):
+        with pytest.raises(NoEstimateError, match="counts are missing, so the device as a whole was not measured"):
+            question()
+    assert partly.pair(0, 1).cnot_error.high < 1
+    assert partly.qubit(5).works.best == run.metrics.works[5]
+
+
 def test_unknown_names_say_what_there_is(report):
     with pytest.raises(AttributeError, match=r"no 'cnot_eror': did you mean cnot_error"):
         _ = report.cnot_eror

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from qthreshold.errors import InputError
 from qthreshold.identity import Interval
-from qthreshold.measurements import BROKEN, LOWER_IS_WORSE, PER_TARGET, WORKS, Measurements
+from qthreshold.measurements import BROKEN, LOWER_IS_WORSE, PARTLY, PER_TARGET, WORKS, Measurements
 from qthreshold.numerics.comparison import false_discovery_rate, mean_of_repeats, probability_of_excess
 from qthreshold.numerics.intervals import satterthwaite, student_t
 
@@ -123,7 +123,6 @@ def compare_measurements(
         raise ValueError(f"the rate of false discoveries lies between 0 and 1 and the tolerance is not negative, got {fdr} and {max_regression}")
     for earlier in baseline:
         _require_same(earlier, after)
-    lost = after.missing > 0 or "no_data" in after.status
     keys = [(name, "") for name in OF_DEVICE] + sorted(
         {k for m in (*baseline, after) for k in zip(m.metric, m.target, strict=True) if k[0] in PER_TARGET}, key=_order
     )
@@ -134,13 +133,13 @@ def compare_measurements(
     tests = _tests(old, new, np.array([k[0] in LOWER_IS_WORSE for k in keys]), max_regression)
     p_value = np.where([metric == "works" for metric, _ in keys], np.nan, tests.worse)
     q_value = false_discovery_rate(p_value)
-    at = after.index()
+    at, incomplete = after.index(), not after.whole
     changes = []
     for i, (metric, target) in enumerate(keys):
         status = after.status[at[metric, target]] if (metric, target) in at else "absent"
         if status not in ("ok", "no_data") and np.isnan(tests.before[i]):
             continue  # there was no number and there is none
-        outcome, reason = _outcome(status, lost and not target, tests.fine[i], q_value[i], fdr, bool(np.isnan(tests.before[i])))
+        outcome, reason = _outcome(status, incomplete and not target, tests.fine[i], q_value[i], fdr, bool(np.isnan(tests.before[i])))
         if metric in _MEANS and reason == NEW and not alike.any():
             reason = REGROUPED
         if metric == "works" and not reason:
@@ -182,7 +181,7 @@ def _columns(m: Measurements, keys: Sequence[tuple[str, str]]) -> Real:
     """Best estimate, standard error and degrees of freedom of each key, ``(3, K)``; NaN where there is none."""
     at, error = m.index(), m.error
     rows = np.array([at.get(k, -1) for k in keys])
-    whole = m.missing == 0 and "no_data" not in m.status
+    whole = m.whole
     usable = np.array([r >= 0 and m.status[r] == "ok" and (whole or m.target[r] != "") for r in rows.tolist()], dtype=bool)
     return np.where(usable, np.stack([m.best, error, m.dof])[:, rows], np.nan)
 
@@ -239,7 +238,7 @@ def _outcome(status: str, incomplete: bool, fine: float, q_value: float, fdr: fl
     if status == "no_data":
         return "no_data", "no counts came back"
     if incomplete:
-        return "no_data", "counts are missing, so the device as a whole was not measured"
+        return "no_data", PARTLY
     if status == "absent":
         return "cannot_tell", "measured in the baseline, not in this run"
     if status != "ok":

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from qthreshold.errors import InputError, NoEstimateError
 from qthreshold.identity import Interval
-from qthreshold.measurements import LOWER_IS_WORSE, METRICS, Measurements, make_measurements
+from qthreshold.measurements import LOWER_IS_WORSE, METRICS, PARTLY, Measurements, make_measurements
 from qthreshold.numerics.decay import REASONS
 from qthreshold.report.summary import make_summary
 from qthreshold.report.words import answer, number, shown_name
@@ -257,11 +257,14 @@ class DeviceReport:
 
         Raises:
             InputError: The run was not judged by it.
+            NoEstimateError: Counts are missing, so it was not the whole device that was judged.
         """
         __tracebackhide__ = True
         found = {v.instrument: v for v in self.run.verdicts.verdicts}
         if instrument not in found:
             raise InputError(f"the run was not judged by {instrument!r}: {near_matches(instrument, found)}")
+        if not self.measurements.whole:
+            raise NoEstimateError(f"the run has no verdict on {shown_name(self.measurements.device)}: {PARTLY}")
         return found[instrument].replace(outcome=Outcome(found[instrument]))
 
     def __getattr__(self, name: str) -> Any:
@@ -285,10 +288,12 @@ def make_device_report(run: RunRecords) -> DeviceReport:
     """
     table = make_measurements(run)
     device = shown_name(table.device)
+    nothing = Interval(low=math.nan, best=math.nan, high=math.nan, level=table.level)
     whole: dict[str, Any] = {}
     targets: dict[str, dict[str, Estimate | Group]] = {}
     for r in table.rows():
-        estimate = Estimate(metric=r.metric, target=r.target, device=table.device, interval=r.estimate, status=r.status)
+        interval, status = (r.estimate, r.status) if r.target or table.whole else (nothing, PARTLY)
+        estimate = Estimate(metric=r.metric, target=r.target, device=table.device, interval=interval, status=status)
         metric, _, statistic = r.metric.partition(".")
         if r.target:
             targets.setdefault(r.target, {})[metric] = estimate

@@ -143,8 +143,8 @@ def run_gate(
         InputError: The gate names an instrument, pair or qubit that the run has not; or the baseline is foreign.
     """
     m = make_measurements(run)
-    incomplete = m.missing > 0 or "no_data" in m.status
-    asked = [_counts(m, incomplete), *_files(faults)]
+    incomplete = not m.whole
+    asked = [_counts(m), *_files(faults)]
     if not faults:  # numbers of which nobody knows where they come from are not judged
         asked += _rules(run, gate, incomplete)
         for limit in gate.limits:
@@ -220,10 +220,10 @@ def _answer(device: str, cases: Sequence[Case], code: int) -> str:
     return f"{device}: {head}. {found[0].reason.rstrip('.')}{more}."
 
 
-def _counts(m: Measurements, incomplete: bool) -> Case:
+def _counts(m: Measurements) -> Case:
     """Whether all data are there."""
     lost = [f"{name} {target}".rstrip() for name, target, s in zip(m.metric, m.target, m.status, strict=True) if s == "no_data"]
-    if not incomplete:
+    if m.whole:
         return Case(kind="run", name="run", target="", outcome="passed", reason="all planned circuits have counts")
     what = [f"{m.missing:,} planned circuits have no counts"] if m.missing else []
     if lost:

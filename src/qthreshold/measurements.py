@@ -18,7 +18,19 @@ from qthreshold.numerics.intervals import mean_of_finite_set, student_t
 if TYPE_CHECKING:  # a table that was made needs none of what it was made from, which takes a while to import
     from qthreshold.result import RunRecords
 
-__all__ = ["BROKEN", "LOWER_IS_WORSE", "METRICS", "PER_TARGET", "WORKS", "Measurements", "Row", "from_dict", "in_words", "make_measurements"]
+__all__ = [
+    "BROKEN",
+    "LOWER_IS_WORSE",
+    "METRICS",
+    "PARTLY",
+    "PER_TARGET",
+    "WORKS",
+    "Measurements",
+    "Row",
+    "from_dict",
+    "in_words",
+    "make_measurements",
+]
 
 Real = npt.NDArray[np.float64]
 
@@ -48,6 +60,9 @@ LOWER_IS_WORSE = ("working_qubits", "connected_working_qubits", "works")
 
 WORKS, BROKEN = 0.95, 0.05
 """Values of ``works`` from which on, and down from which, it is certain enough that a qubit works, or does not."""
+
+PARTLY = "counts are missing, so the device as a whole was not measured"
+"""Why a run has no number of the whole device, and no verdict on it, whatever the counts that came back would give."""
 
 
 def in_words(metric: str, target: str) -> str:
@@ -133,6 +148,11 @@ class Measurements(Record):
     def error(self) -> Real:
         """Standard errors, ``(K,)``: half the width of the interval over its quantile of Student's t."""
         return np.asarray((self.high - self.low) / (2 * student_t(np.minimum(self.dof, 1e9), self.level)))
+
+    @property
+    def whole(self) -> bool:
+        """Whether all counts came back. Where not, the numbers of the device as a whole are of a part of it, and so are its verdicts."""
+        return self.missing == 0 and "no_data" not in self.status
 
     def rows(self) -> list[Row]:
         """All rows, in order."""
