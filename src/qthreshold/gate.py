@@ -307,6 +307,11 @@ def _plain(value: float) -> str:
     return f"{value:.6g}" if value == 0 or abs(value) >= 1 else short(float(f"{value:.3g}"))
 
 
+def _percent(change: float) -> str:
+    """A relative change as people write it: +2.31 %, -12.5 %, +2,290 %."""
+    return f"{100 * change:+,.0f} %" if abs(change) >= 1 else f"{100 * change:+.3g} %"
+
+
 def _regressions(comparison: Comparison) -> Iterable[Case]:
     for c in comparison.changes:
         outcome = {"worse": "failed", "not_worse": "passed", "no_data": "error"}.get(c.outcome, "cannot_tell")
@@ -323,9 +328,9 @@ def _change(c: Change, tolerated: float) -> str:
     what = in_words(c.metric, c.target)
     if c.reason:
         return f"{what}: {c.reason}"
-    more = f" ({100 * c.change:+.3g} %)" if np.isfinite(c.change) else ""
+    more = f" ({_percent(c.change)})" if np.isfinite(c.change) else ""
     tolerated_words = f"more than {100 * tolerated:g} % worse"
-    says = {"worse": f"{tolerated_words} (q = {c.q_value:.2g})", "not_worse": f"not {tolerated_words}"}.get(
+    says = {"worse": f"{tolerated_words} (q {'< 1e-9' if c.q_value < 1e-9 else f'= {c.q_value:.2g}'})", "not_worse": f"not {tolerated_words}"}.get(
         c.outcome, f"cannot tell whether it is {tolerated_words}"
     )
     if c.metric == "works" and c.outcome == "worse":
