@@ -20,7 +20,7 @@ from reference.commands import RING, Answer, here, qthreshold, start
 from reference.dask_cluster import DaskCluster, other_version
 
 pytest.importorskip("distributed", reason="needs the extra 'dask': pip install 'qthreshold[dask]'")
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs process groups")
+pytestmark = [pytest.mark.system, pytest.mark.skipif(os.name != "posix", reason="needs process groups")]
 
 RECIPE = """\
 schema = "qthreshold/recipe/1"

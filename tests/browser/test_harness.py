@@ -8,6 +8,8 @@ from selenium.common.exceptions import ElementClickInterceptedException, Session
 
 from browser_page import Browser, assert_sound, assert_sound_everywhere, faults, pdf_pages, programs
 
+pytestmark = pytest.mark.system
+
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 

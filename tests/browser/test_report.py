@@ -13,6 +13,8 @@ from qthreshold.report.summary import make_summary
 from reference.histories import NOW, device_of, lab
 from reference.reports import grid_run, nothing_left, one_pair_lost
 
+pytestmark = pytest.mark.system
+
 ATTACK = "<script>alert(1)</script>"
 ROWS = ("tbody tr:nth-child(n+12)",)  # the twelfth row of a table says what the others would
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 BASH = shutil.which("bash")
 SECRET = "s3cret-token-of-a-lab"
 
-pytestmark = pytest.mark.skipif(BASH is None, reason="needs bash")
+pytestmark = [pytest.mark.system, pytest.mark.skipif(BASH is None, reason="needs bash")]
 
 
 def read(name):

@@ -36,7 +36,7 @@ spacing = "isolated"
 TICKETS = 1 + 12 + 12
 RECORDS = ("plan.npz", "decays.npz", "fits.npz", "metrics.json", "verdict.json", *(f"counts/{i:04d}.npz" for i in range(TICKETS)))
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs process groups")
+pytestmark = [pytest.mark.system, pytest.mark.skipif(os.name != "posix", reason="needs process groups")]
 
 
 @pytest.fixture(scope="module")

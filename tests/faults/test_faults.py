@@ -56,7 +56,7 @@ class Case:
 POST, JOB, RESULT = "POST /jobs", "GET /jobs/*", "GET /jobs/*/results"
 CASES = [
     Case("401 on submit once", POST, faults.status(401)),
-    Case("401 on submit for ever", POST, faults.status(401), times=None, code=2, says="IBM did not accept the account", fast=True),
+    Case("401 on submit for ever", POST, faults.status(401), times=None, code=2, says="IBM did not accept the account"),
     Case("403 on submit for ever", POST, faults.status(403), times=None, code=2, says="IBM did not accept the account"),
     Case("400 on submit", POST, faults.status(400), code=4, says="refused the request about 'ibm_mock' (status 400)"),
     Case("413 on submit", POST, faults.status(413), code=4, says="too large (status 413); copy backends/limits/ibm.toml"),
@@ -90,7 +90,7 @@ CASES = [
     Case("401 on a look once", JOB, faults.status(401), on="collect"),
     Case("401 on looks for ever", JOB, faults.status(401), times=None, on="collect", code=2, says="did not accept the account"),
     Case("404 on a look", JOB, faults.status(404), times=None, skip=0, on="collect", code=4, says="status 404"),
-    Case("a result is cut off", RESULT, faults.truncate(), on="collect", says="cannot be read", fast=True),
+    Case("a result is cut off", RESULT, faults.truncate(), on="collect", says="cannot be read"),
     Case("results are cut off for ever", RESULT, faults.truncate(), times=None, on="collect", code=4, says="the jobs are kept"),
     Case("a result is empty", RESULT, faults.empty(), on="collect", says="is empty"),
     Case("results are empty for ever", RESULT, faults.empty(), times=None, on="collect", code=4, says="the jobs are kept"),
@@ -98,7 +98,7 @@ CASES = [
     Case("a result is answered with 500", RESULT, faults.status(500), on="collect"),
     Case("a result stalls", RESULT, faults.stall(6), on="collect"),
     Case("the usage of a job cannot be asked", "GET /jobs/*/metrics", faults.status(404), times=3, on="collect"),
-    Case("a job fails", POST, faults.job_fails("Circuit rejected", 1517), on="collect", code=4, says="failed: ", again=("--retry",), fast=True),
+    Case("a job fails", POST, faults.job_fails("Circuit rejected", 1517), on="collect", code=4, says="failed: ", again=("--retry",)),
     Case("a job is cancelled by the provider", POST, faults.job_cancelled(), on="collect", code=4, says="was cancelled", again=("--retry",)),
     Case("a job takes too long", POST, faults.job_times_out(), on="collect", code=4, says="took longer than it may", again=("--retry",)),
     Case("all jobs fail", POST, faults.job_fails(), times=None, skip=0, on="collect", code=4, says="7 of 7 jobs", again=("--retry",)),
@@ -118,7 +118,7 @@ LEAVES = {
 """The last event in the journal after a command that a fault has stopped."""
 
 
-@pytest.mark.parametrize("case", [pytest.param(c, id=c.name, marks=() if c.fast else pytest.mark.faults) for c in CASES])
+@pytest.mark.parametrize("case", [pytest.param(c, id=c.name, marks=() if c.fast else pytest.mark.system) for c in CASES])
 def test_a_fault_is_explained_and_the_run_ends_as_without_it(case, bench, reference):
     b = bench()
     job_level = case.on == "collect" and case.route == POST
@@ -144,7 +144,7 @@ def test_a_fault_is_explained_and_the_run_ends_as_without_it(case, bench, refere
     b.settle(reference)
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_a_slow_queue_is_waited_for_and_shown(bench, reference):
     b = bench(queue_polls=4, running_polls=2)
     assert b.submit().code == 0
@@ -155,7 +155,7 @@ def test_a_slow_queue_is_waited_for_and_shown(bench, reference):
     b.settle(reference)
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_nobody_has_to_wait(bench, reference):
     b = bench()
     b.mock.inject(POST, faults.job_held(), times=None)
@@ -168,7 +168,7 @@ def test_nobody_has_to_wait(bench, reference):
     b.settle(reference)
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_tokens_that_expire_are_renewed(bench, reference):
     b = bench(token_lifetime=11.0, queue_polls=3)  # the client asks for a new one 10 s before the end
     assert b.submit().code == 0
@@ -177,7 +177,7 @@ def test_tokens_that_expire_are_renewed(bench, reference):
     b.settle(reference)
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_tokens_that_are_revoked_ask_for_another_start(bench, reference):
     b = bench(queue_polls=2)
     assert b.submit().code == 0
@@ -191,7 +191,7 @@ def test_tokens_that_are_revoked_ask_for_another_start(bench, reference):
     b.settle(reference)
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_a_device_that_is_offline_gets_nothing(bench, reference):
     b = bench()
     b.mock.set_operational("ibm_mock", False, "maintenance")
@@ -207,7 +207,7 @@ def test_a_device_that_is_offline_gets_nothing(bench, reference):
     b.settle(reference)
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_new_errors_of_the_device_are_kept_and_change_nothing_else(bench, reference):
     b = bench()
     b.mock.change_calibration("ibm_mock", scale_errors=1.5)
@@ -228,7 +228,7 @@ def test_a_pair_that_broke_since_planning_stops_everything(bench):
     assert not b.mock.jobs
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_what_other_jobs_gave_is_analysed_and_the_missing_circuits_are_named(bench, reference, reference_summary):
     b = bench()
     b.mock.inject(POST, faults.job_fails("no luck", 9999), times=1, skip=6)
@@ -247,7 +247,7 @@ def test_what_other_jobs_gave_is_analysed_and_the_missing_circuits_are_named(ben
     assert again == reference_summary
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_a_job_whose_result_never_comes_is_given_up_only_on_request(bench, reference):
     b = bench()
     assert b.submit().code == 0
@@ -263,7 +263,7 @@ def test_a_job_whose_result_never_comes_is_given_up_only_on_request(bench, refer
     assert b.counts() == reference
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_the_cap_holds_before_anything_is_sent_and_at_the_provider(bench, reference):
     b = bench()
     answer = b.qthreshold("submit", b.run, "--max-qpu-seconds", 5, "--no-progress")
@@ -279,7 +279,7 @@ def test_the_cap_holds_before_anything_is_sent_and_at_the_provider(bench, refere
     b.settle(reference)
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_a_device_that_is_slower_than_was_estimated_keeps_the_cap_all_the_same(bench):
     b = bench(base_seconds=12.0)
     assert b.qthreshold("submit", b.run, "--max-qpu-seconds", 40).code == 0
@@ -295,7 +295,7 @@ def test_a_device_that_is_slower_than_was_estimated_keeps_the_cap_all_the_same(b
     assert len(b.mock.jobs) == 7
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_a_copy_of_a_run_sends_nothing_that_was_sent_from_the_original(bench, reference):
     b = bench()
     before = shutil.copytree(b.run, b.home / "copy")
@@ -309,7 +309,7 @@ def test_a_copy_of_a_run_sends_nothing_that_was_sent_from_the_original(bench, re
     b.settle(reference)
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_a_job_that_shows_late_is_taken_over_and_not_sent_again(bench, reference):
     b = bench()
     b.mock.inject(POST, faults.stall(), skip=2)
@@ -323,7 +323,7 @@ def test_a_job_that_shows_late_is_taken_over_and_not_sent_again(bench, reference
     b.settle(reference)
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_cancelling_leaves_nothing_under_way_and_retry_brings_it_back(bench, reference):
     b = bench()
     b.mock.inject(POST, faults.job_held(), times=None, skip=2)
@@ -341,7 +341,7 @@ def test_cancelling_leaves_nothing_under_way_and_retry_brings_it_back(bench, ref
     b.settle(reference)
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_another_machine_with_a_copy_of_the_run_collects(bench, reference, tmp_path):
     b = bench()
     assert b.submit().code == 0
@@ -371,7 +371,7 @@ def test_a_second_process_stops_with_a_message(bench):
     assert "'qthreshold cancel" in said
 
 
-@pytest.mark.faults
+@pytest.mark.system
 @pytest.mark.parametrize("options", ["sampler=legacy", "mode=job", "sampler=legacy&mode=job"])
 def test_the_older_sampler_and_job_mode_run_the_same_circuits(options, bench, reference):
     b = bench()
@@ -390,7 +390,7 @@ def test_the_older_sampler_and_job_mode_run_the_same_circuits(options, bench, re
     assert len(b.counts()) == len(reference)
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_an_instance_without_time_gets_nothing(bench):
     b = bench(usage_limit=0.0)
     answer = b.submit()
@@ -400,7 +400,7 @@ def test_an_instance_without_time_gets_nothing(bench):
     assert b.qthreshold("doctor", "-b", "ibm:ibm_mock").code == 4
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_results_outlive_the_device(bench, reference):
     b = bench()
     assert b.submit().code == 0
@@ -412,14 +412,14 @@ def test_results_outlive_the_device(bench, reference):
     b.settle(reference)
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_the_least_busy_device_is_named_in_the_run(bench):
     b = bench()
     assert b.qthreshold("plan", "other", "-b", "ibm:least-busy", "-r", "quick").code == 0
     assert '"backend": "ibm:ibm_mock"' in (b.home / "other/run.json").read_text()
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_error_suppression_is_off_unless_the_recipe_turns_it_on(bench, reference):
     b = bench()
     assert b.submit().code == 0
@@ -459,7 +459,7 @@ def ask(b, reply, *args):
     return process.wait(60), shown.decode()
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_a_person_at_a_terminal_is_asked(bench):
     b = bench()
     code, shown = ask(b, b"n\n", "submit", b.run)
@@ -480,7 +480,7 @@ def test_a_person_at_a_terminal_is_asked(bench):
     assert "Submit?" not in shown
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_requests_are_no_larger_than_was_reckoned(bench):
     b = bench()
     assert b.submit().code == 0

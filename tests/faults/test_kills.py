@@ -15,7 +15,7 @@ ROUNDS, KILLS = 10, 5
 """Rounds, and kills in each: 50 kills."""
 
 
-@pytest.mark.parametrize("number", [pytest.param(i, marks=() if i == 0 else pytest.mark.faults) for i in range(ROUNDS)])
+@pytest.mark.parametrize("number", [pytest.param(i, marks=() if i == 0 else pytest.mark.system) for i in range(ROUNDS)])
 def test_a_run_killed_at_random_moments_loses_and_repeats_nothing(number, bench, reference):
     rng = random.Random(f"kill {number}")
     kills = 0
@@ -44,7 +44,7 @@ def killed(b, command, rng):
     return b.zygote.wait(pid) == -signal.SIGKILL
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_a_kill_after_the_service_accepted_and_before_it_answered(bench, reference):
     b = bench()
     b.mock.inject("POST /jobs", faults.stall(), times=1, skip=3)

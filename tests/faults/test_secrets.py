@@ -47,7 +47,7 @@ def commands(*spec):
 SPEC = ("-b", "ibm:ibm_mock?limits=limits.toml")
 
 
-@pytest.mark.faults
+@pytest.mark.system
 @pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.parametrize(("route", "fault"), ENDS, ids=[f"{r} {f}" for r, f in ENDS])
 def test_no_token_in_anything_that_a_failing_service_leads_to(route, fault, debug, zygote, home):
@@ -70,7 +70,7 @@ def test_no_token_in_anything_that_a_working_service_leads_to(zygote, home):
         assert (home / "r/summary.json").exists()
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_a_saved_account_is_found_by_name_and_by_default_and_stays_where_it_is(home):
     """In fresh processes: the client looks for the home directory when it is imported."""
     with MockIBM({"ibm_mock": "FakeManilaV2"}, token=TOKEN) as mock:
@@ -90,7 +90,7 @@ def test_a_saved_account_is_found_by_name_and_by_default_and_stays_where_it_is(h
         search(home, [none, *answers, wrong], mock)
 
 
-@pytest.mark.faults
+@pytest.mark.system
 def test_a_wrong_token_is_named_as_such_at_once(zygote, home):
     with MockIBM({"ibm_mock": "FakeManilaV2"}, token=TOKEN) as mock:
         env = mock.environment | {"HOME": str(home), "QISKIT_IBM_TOKEN": "another-key-that-is-wrong", "QTHRESHOLD_PATIENCE": PATIENCE}

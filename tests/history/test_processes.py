@@ -12,7 +12,7 @@ from qthreshold.history import open_history
 
 TESTS = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+pytestmark = [pytest.mark.system, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")]
 
 
 def adders(*words):
