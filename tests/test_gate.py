@@ -122,10 +122,12 @@ def test_what_is_certain_at_a_limit_is_within_it():
         assert run_gate(RUN, gate(limits=[limit("works", min=1, **target)])).exit_code == 0
 
 
-def test_a_file_that_is_not_what_was_written_is_a_fault_of_the_infrastructure():
-    result = run_gate(RUN, gate(), faults=["counts/0000.npz: changed since it was written"])
+def test_a_baseline_that_cannot_be_read_is_a_fault_of_the_infrastructure_and_all_else_is_decided():
+    result = run_gate(RUN, gate(), lost="the history is damaged")
     assert result.exit_code == 4
-    assert "counts/0000.npz" in result.answer
+    assert result.answer.endswith("nothing was compared: the history is damaged.")
+    assert [c.outcome for c in result.cases] == ["passed"] * (len(result.cases) - 1) + ["error"]
+    assert run_gate(RUN, gate(limits=[limit("working_qubits", max=0)]), lost="the history is damaged").exit_code == 1
 
 
 @pytest.mark.parametrize("missing", [(), ("two_qubit-0",)])

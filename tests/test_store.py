@@ -254,6 +254,33 @@ def test_sealing_does_not_hide_damage_to_measured_data(run):
     assert run.verify() == ["counts/0001.npz: changed since it was written"]
 
 
+def test_sealing_does_not_hide_damage_to_what_can_be_made_again(run):
+    (run.path / "fits.npz").write_bytes((run.path / "fits.npz").read_bytes() + b"x")
+    run.seal()
+    assert run.verify() == ["fits.npz: changed since it was written"]
+    run.write_file("fits.npz", b"anew")
+    assert run.verify() == []
+
+
+def test_a_kill_between_a_file_and_its_entry_is_no_damage(run, monkeypatch):
+    write, written = RunDirectory._write_manifest, []
+
+    def killed(self, files):
+        written.append(files)
+        if len(written) > 1:
+            raise KeyboardInterrupt
+        write(self, files)
+
+    monkeypatch.setattr(RunDirectory, "_write_manifest", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run.write_file("fits.npz", b"anew")
+    monkeypatch.undo()
+    assert (run.path / "fits.npz").read_bytes() == b"anew"
+    assert run.verify() == ["fits.npz: not in the manifest"]
+    run.seal()
+    assert run.verify() == []
+
+
 def test_half_written_files_are_not_counted_as_finished(run):
     before = run.names("counts")
     (run.path / "counts/.0009.npz.1.tmp").write_bytes(b"half")

@@ -66,7 +66,8 @@ class CheckResult:
     Attributes:
         run_id, device, taken_at: The run; empty where it could not be read.
         answer: The sentence that answers first.
-        exit_code: 0 passed, 1 a rule is met or a limit exceeded, 3 undetermined, 4 infrastructure, 5 regression (see ``docs/ci.md``).
+        exit_code: 0 passed, 1 a rule is met or a limit exceeded, 2 gate or baseline do not fit the run, 3 undetermined, 4 infrastructure,
+            5 regression (see ``docs/ci.md``).
         cases: All questions, in the order in which they were asked.
         baseline: Ids of the runs that were compared with.
         properties: What a reader may ask next: calibration, versions, seed, recipe, gate file.
@@ -97,7 +98,7 @@ class CheckResult:
             return "failed"
         if self.exit_code == 0 and any(c.lost for c in self.cases):
             return "undetermined"
-        return {0: "passed", 3: "undetermined", 4: "error"}.get(self.exit_code, "failed")
+        return {0: "passed", 2: "error", 3: "undetermined", 4: "error"}.get(self.exit_code, "failed")
 
     def having(self, *outcomes: str) -> tuple[Case, ...]:
         """Cases that count, of the given outcomes."""

@@ -18,11 +18,8 @@ from qthreshold.workflow import load_result
 if TYPE_CHECKING:
     from qthreshold.history import History
 
-__all__ = ["check", "compare", "drift_of", "from_history", "measured"]
+__all__ = ["check", "compare", "device_of", "drift_of", "from_history", "measured"]
 
-
-_EVIDENCE = ("counts/", "tickets/", "rules/", "run.json", "device.json", "plan.npz", "decays", "fits.npz", "metrics.json", "frontier", "verdict.json")
-"""How the names of files begin that a result rests on; a page that somebody edited is another matter."""
 
 Run = RunRecords | str | Path
 """A finished run: its result, or its directory."""
@@ -64,11 +61,13 @@ def compare(before: Run | Sequence[Run], after: Run, *, max_regression: float = 
 
 
 def check(
-    directory: str | Path, gate: Gate | None = None, *, history: "History | None" = None, about: Mapping[str, str] | None = None, first: bool = False
+    directory: str | Path, gate: Gate | None = None, *, history: "History | None" = None, about: Mapping[str, str] | None = None, first: bool = False,
+    lost: str = "",
 ) -> CheckResult:  # fmt: skip
     """Hold a run against a gate.
 
-    A run that is not finished or is damaged gives a result too: a fault of the infrastructure.
+    A run that is not finished or is damaged gives a result too: a fault of the infrastructure. So does a baseline that cannot be read, beside
+    all that is decided without it.
 
     Args:
         directory: The run directory.
@@ -76,6 +75,7 @@ def check(
         history: Where earlier runs are, for the baselines ``last-good`` and ``last:N``.
         about: Further properties to note, such as the name of the gate file.
         first: Whether this may be the first run in the history, which no baseline precedes.
+        lost: Why the history cannot be read, if so.
 
     Raises:
         InputError: There is no run directory, the baseline does not exist or is foreign, or the gate names what the run has not.
@@ -84,14 +84,18 @@ def check(
     run = RunDirectory.open(Path(directory))
     try:
         result = load_result(run)
-        faults = [f for f in run.verify() if f.startswith(_EVIDENCE) and not f.endswith("not in the manifest")]
     except StoreError as error:
-        return unreadable(run.path.resolve().name, str(error), gate, device=_device_of(run))
-    baseline = _baseline(gate, result, history, first=first)
-    return run_gate(result, gate, baseline, about={"baseline": _named(gate), **(about or {})}, faults=faults)
+        return unreadable(run.path.resolve().name, str(error), gate, device=device_of(run))
+    baseline: list[Measurements] = []
+    if not lost:
+        try:
+            baseline = _baseline(gate, result, history, first=first)
+        except StoreError as error:
+            lost = str(error)
+    return run_gate(result, gate, baseline, about={"baseline": _named(gate), **(about or {})}, lost=lost)
 
 
-def _device_of(run: RunDirectory) -> str:
+def device_of(run: RunDirectory) -> str:
     """The device of a run of which nothing else may be readable; empty where that is not either."""
     try:
         return run.read_record("device.json", Device).name

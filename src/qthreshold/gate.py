@@ -12,6 +12,7 @@ from pydantic import Field
 
 from qthreshold.check import Case, CheckResult
 from qthreshold.comparison import NEW, REGROUPED, Change, Comparison, compare_measurements
+from qthreshold.drift import COUNTS
 from qthreshold.errors import InputError
 from qthreshold.measurements import METRICS, PER_TARGET, Measurements, in_words, make_measurements
 from qthreshold.numerics.comparison import false_discovery_rate, probability_of_excess
@@ -64,8 +65,8 @@ class Limit(Schema):
 
     metric: str = Field(description=f"one of {', '.join(METRICS)}")
     target: str = Field(default="", description="a pair such as 3-4, or a qubit such as 5; left out: the device, or each pair or qubit")
-    min: float | None = Field(default=None, description="the value must not lie below")
-    max: float | None = Field(default=None, description="the value must not lie above")
+    min: float | None = Field(default=None, strict=True, description="the value must not lie below")
+    max: float | None = Field(default=None, strict=True, description="the value must not lie above")
 
     @pydantic.field_validator("metric")
     @classmethod
@@ -85,6 +86,10 @@ class Limit(Schema):
             raise FieldError(("max",), f"a limit on {self.metric} needs max, min or both")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise FieldError(("min",), f"min {self.min:g} is above max {self.max:g}")
+        highest, words = (np.inf, "the number of qubits") if self.metric in COUNTS else (1, "1")
+        for end, bound in (("min", self.min), ("max", self.max)):
+            if bound is not None and not 0 <= bound <= highest:
+                raise FieldError((end,), f"{bound:g} is no limit on {self.metric}, which lies between 0 and {words}")
         numbers = self.target.split("-")
         fits = all(n.isascii() and n.isdecimal() for n in numbers) and len(numbers) == (2 if self.metric == "cnot_error" else 1)
         if self.target and (self.metric not in PER_TARGET or not fits):
@@ -106,10 +111,19 @@ class Gate(Schema):
     instruments: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
         default=None, description="rules that count; left out: all of the run"
     )
-    baseline: str | None = Field(default=None, description="a run directory, last-good, or last:N from the history")
+    baseline: str | None = Field(default=None, description="a run directory, from where the command runs; or last-good, or last:N from the history")
     max_regression: Annotated[Share, Field(ge=0, le=10)] = Field(default=0.05, description="tolerated relative change, 0.05 or '5%'")
     fdr: Annotated[Share, Field(gt=0, lt=1)] = Field(default=0.05, description="rate of false discoveries among all comparisons")
     limits: tuple[Limit, ...] = ()
+
+    @pydantic.field_validator("fail_on", "instruments", "limits", mode="before")
+    @classmethod
+    def _is_list(cls, value: object, info: pydantic.ValidationInfo) -> object:
+        if isinstance(value, str):
+            raise ValueError(f'is a list: {info.field_name} = ["{value}"]')
+        if isinstance(value, dict):
+            raise ValueError(f"is a list of tables: write [[{info.field_name}]] with two brackets above each")
+        return value
 
     @pydantic.field_validator("fail_on")
     @classmethod
@@ -128,7 +142,7 @@ class Gate(Schema):
 
 
 def run_gate(
-    run: RunRecords, gate: Gate, baseline: Sequence[Measurements] = (), *, about: dict[str, str] | None = None, faults: Sequence[str] = ()
+    run: RunRecords, gate: Gate, baseline: Sequence[Measurements] = (), *, about: dict[str, str] | None = None, lost: str = ""
 ) -> CheckResult:  # fmt: skip
     """Hold a run against a gate.
 
@@ -137,21 +151,21 @@ def run_gate(
         gate: Rules, limits and tolerances.
         baseline: Earlier runs that it must not be worse than; none for no such test.
         about: Further properties to note, such as the name of the gate file.
-        faults: Files of the run that are not what was written, each in a few words.
+        lost: Why the baseline could not be read, where that is a fault; all else is decided without it.
 
     Raises:
         InputError: The gate names an instrument, pair or qubit that the run has not; or the baseline is foreign.
     """
     m = make_measurements(run)
     incomplete = not m.whole
-    asked = [_counts(m), *_files(faults)]
-    if not faults:  # numbers of which nobody knows where they come from are not judged
-        asked += _rules(run, gate, incomplete)
-        for limit in gate.limits:
-            asked += _limit(m, limit, gate, incomplete)
-    if baseline and not faults:
+    asked = [_counts(m), *_rules(run, gate, incomplete)]
+    for limit in gate.limits:
+        asked += _limit(m, limit, gate, incomplete)
+    if lost:
+        asked.append(Case(kind="regression", name="baseline", target="", outcome="error", reason=f"nothing was compared: {lost}"))
+    elif baseline:
         asked += _regressions(compare_measurements(baseline, m, max_regression=gate.max_regression, fdr=gate.fdr))
-    elif gate.baseline is not None and not faults:
+    elif gate.baseline is not None:
         reason = f"there is no run yet that is a baseline {gate.baseline}, so nothing was compared"
         asked.append(Case(kind="regression", name="baseline", target="", outcome="cannot_tell", reason=reason, gates=False))
     cases = [c if _counts_for(c, gate) else replace(c, gates=False) for c in asked]
@@ -167,18 +181,19 @@ def run_gate(
     )  # fmt: skip
 
 
-def unreadable(name: str, reason: str, gate: Gate, *, device: str = "") -> CheckResult:
-    """The result for a run that is not finished or cannot be read: a fault of the infrastructure.
+def unreadable(name: str, reason: str, gate: Gate, *, device: str = "", code: int = EXIT_INFRASTRUCTURE) -> CheckResult:
+    """The result for a run that is not finished, cannot be read or cannot be held against this gate: nothing is said of the device.
 
     Args:
         name: What to call the run.
         reason: What is wrong.
         gate: For the record.
         device: Its name, where that much is known. A run's name would not do: whatever follows a device over time would see a new one.
+        code: Exit code of the gate.
     """
     case = Case(kind="run", name="run", target="", outcome="error", reason=reason)
     return CheckResult(
-        run_id="", device=device, taken_at="", answer=f"{name}: no result to check. {reason}", exit_code=EXIT_INFRASTRUCTURE, cases=(case,),
+        run_id="", device=device, taken_at="", answer=f"{name}: no result to check. {reason}", exit_code=code, cases=(case,),
         properties={"fail_on": ", ".join(gate.fail_on)}, metrics={},
     )  # fmt: skip
 
@@ -229,12 +244,6 @@ def _counts(m: Measurements) -> Case:
     if lost:
         what.append(f"{len(lost):,} numbers lack data ({', '.join(lost[:3])}{', ...' if len(lost) > 3 else ''})")
     return Case(kind="run", name="run", target="", outcome="error", reason=f"{'; '.join(what)}. This says nothing about the device")
-
-
-def _files(faults: Sequence[str]) -> Iterable[Case]:
-    if faults:
-        reason = f"files of the run are not what was written ({'; '.join(faults[:3])}{'; ...' if len(faults) > 3 else ''}); see 'qthreshold verify'"
-        yield Case(kind="run", name="files", target="", outcome="error", reason=reason)
 
 
 def _rules(run: RunRecords, gate: Gate, incomplete: bool) -> Iterable[Case]:

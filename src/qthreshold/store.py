@@ -14,7 +14,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,10 +31,11 @@ R = TypeVar("R", bound=Record)
 
 _MANIFEST = "manifest.json"
 _INPUTS = ("run.json", "device.json", "truth.json", "plan.npz", "decays.csv")  # written once; nothing else in the directory can restore them
-_WRITTEN_ONCE = (*_INPUTS, "rules/", "calibration/", "tickets/", "counts/", "circuits/")
 _LONG = 200  # items of a list from which on it is laid out in rows
 _JOURNAL = "journal.jsonl"  # grows line by line; its lines are chained by hashes, so the manifest does not list it
 _DERIVED = ("decays.npz", "fits.npz", "metrics.json", "frontier.npz", "verdict.json")  # an older version of one is made again
+# what a result rests on; a page that somebody edited is another matter
+_EVIDENCE = (*_INPUTS, *_DERIVED, "rules/", "calibration/", "tickets/", "counts/")
 _REPORT = ("report.html", "report.md", "report.pdf", "pairs.csv", "qubits.csv")
 # what reading a damaged npz or JSON file can raise: zipfile, zlib, numpy and our own envelope each have their ways
 _DAMAGE = (
@@ -287,11 +288,15 @@ class RunDirectory:
         Raises:
             StoreError: A file cannot be written.
         """
-        hashes = {}
+        listed = self._manifest() if self.has(_MANIFEST) else {}
         for name, data in files:
-            self._replace(name, data)
-            hashes[name] = _sha256(data)
-        self._write_manifest((self._manifest() if self.has(_MANIFEST) else {}) | hashes)
+            digest = _sha256(data)
+            if listed.pop(name, digest) == digest:
+                self._replace(name, data)
+            else:  # the old entry goes first, or a kill before the new one would look like damage
+                self._replace(name, data, first=lambda: self._write_manifest(listed))
+            listed[name] = digest
+        self._write_manifest(listed)
 
     def read_file(self, name: str) -> bytes:
         """What :meth:`write_file` wrote.
@@ -345,17 +350,29 @@ class RunDirectory:
             faults.append(f"{_JOURNAL}: missing; the provider still knows this run's jobs by their tag, 'qthreshold resume' asks for them")
         return faults
 
+    def require_sound(self) -> None:
+        """Make sure that what a result rests on is what was written.
+
+        Raises:
+            StoreError: Some of it was changed or is missing.
+        """
+        faults = [f for f in self.verify() if f.startswith(_EVIDENCE) and not f.endswith("not in the manifest")]
+        if faults:
+            more = f" (and {len(faults) - 1:,} more)" if len(faults) > 1 else ""
+            again = f", or delete it and run 'qthreshold resume {self.path}'" if all(f.startswith(_DERIVED) for f in faults) else ""
+            raise StoreError(f"{self.path / faults[0]}{more}; put back a copy{again}")
+
     def seal(self) -> None:
         """Make the manifest agree with the directory, after a kill between a file and its manifest entry.
 
-        Files that are written once keep the hash they were listed with, so that damage to them stays visible to :meth:`verify`.
+        Files keep the hash they were listed with, so that damage to them stays visible to :meth:`verify`.
         """
         try:
             stated = self._manifest()
         except StoreError:
             stated = {}
         found = {self._relative(p): p for p in sorted(self.path.rglob("*")) if p.is_file() and not p.name.startswith(".")}
-        known = {name: stated[name] for name in stated if (name in found and name.startswith(_WRITTEN_ONCE)) or name in _INPUTS}
+        known = {name: stated[name] for name in stated if name in found or name in _INPUTS}
         files = known | {name: _sha256(path.read_bytes()) for name, path in found.items() if name not in known}
         for name in (_MANIFEST, _JOURNAL):
             files.pop(name, None)
@@ -376,10 +393,7 @@ class RunDirectory:
             raise StoreError(f"cannot read {self.path / name}: {error.strerror or error}") from error
 
     def _write(self, name: str, data: bytes) -> None:
-        self._replace(name, data)
-        files = self._manifest() if self.has(_MANIFEST) else {}
-        files[name] = _sha256(data)
-        self._write_manifest(files)
+        self.write_files([(name, data)])
 
     def _manifest(self) -> dict[str, str]:
         files = self.read_json(_MANIFEST).get("files")
@@ -396,7 +410,8 @@ class RunDirectory:
         document = {"schema": "qthreshold/manifest/1", "files": dict(sorted(files.items()))}
         self._replace(_MANIFEST, (json.dumps(document, indent=1) + "\n").encode())
 
-    def _replace(self, name: str, data: bytes) -> None:
+    def _replace(self, name: str, data: bytes, first: Callable[[], None] | None = None) -> None:
+        """Put a file in place; before that, with the new one on the disk, do what has to be done first."""
         target = self.path / name
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         with _explained(target):
@@ -406,6 +421,8 @@ class RunDirectory:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
+                if first is not None:
+                    first()
                 temporary.replace(target)
             except BaseException:
                 with contextlib.suppress(OSError):

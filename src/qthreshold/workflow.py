@@ -918,12 +918,12 @@ def load_result(directory: RunDirectory) -> RunResult:
     """All records of a finished run.
 
     Raises:
-        StoreError: A stage is missing or a file is damaged.
+        StoreError: A stage is missing, or a file is damaged or not the one that was written.
     """
     header, device, plan = _read(directory)
     decays, fits, metrics, frontier = _analysed(directory, plan)
     journal = read_journal(directory)
-    return RunResult(
+    result = RunResult(
         directory=directory.path, header=header, device=device, plan=plan, decays=decays, fits=fits, metrics=metrics, frontier=frontier,
         verdicts=_child(directory, "verdict.json", Verdicts, metrics_id=metrics.id), instruments=tuple(_instruments(directory, header, on_file=True)),
         truth=directory.read_record("truth.json", Truth) if directory.has("truth.json") else None,
@@ -932,6 +932,8 @@ def load_result(directory: RunDirectory) -> RunResult:
         job_ids=tuple(a.job_id for a in journal.attempts.values() if a.job_id is not None), charged=journal.charged,
         calibrations=tuple(_stated_calibration(directory, name) for name in directory.names("calibration")),
     )  # fmt: skip
+    directory.require_sound()  # after reading, since records know better what is wrong with them
+    return result
 
 
 def _instruments(

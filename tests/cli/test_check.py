@@ -3,12 +3,15 @@
 import json
 import shutil
 import subprocess
+from xml.etree import ElementTree
 
 import pytest
 
+import qthreshold as qt
 from qthreshold import workflow
 from qthreshold.check import CheckResult
 from qthreshold.datafiles import shipped
+from qthreshold.errors import StoreError
 from reference.commands import command, content_of, here, plain_environment, qthreshold
 
 
@@ -133,6 +136,13 @@ def test_bad_options_are_one_line_and_change_nothing(options, says, finished, tm
         (["[[limits]]", 'metric = "cnot_eror.mean"', "max = 1"], "line 3: limits.0.metric: unknown metric 'cnot_eror.mean': did you mean cnot_error"),
         (["limit = 3"], "limit"),
         (['max_regression = "five"'], "max_regression"),
+        (['fail_on = "met"'], 'line 2: fail_on: is a list: fail_on = ["met"]'),
+        (["[limits]", 'metric = "works"', "min = 1"], "limits: is a list of tables: write [[limits]]"),
+        (["[[limits]]", 'metric = "works"', 'min = "1e-2"'], "line 4: limits.0.min: "),
+        (["[[limits]]", 'metric = "works"', "min = true"], "line 4: limits.0.min: "),
+        (["[[limits]]", 'metric = "cnot_error.mean"', "max = -1"], "-1 is no limit on cnot_error.mean, which lies between 0 and 1"),
+        (["[[limits]]", 'metric = "readout_error"', "max = 2.5"], "2.5 is no limit on readout_error, which lies between 0 and 1"),
+        (["[[limits]]", 'metric = "working_qubits"', "min = -3"], "-3 is no limit on working_qubits"),
     ],
 )  # fmt: skip
 def test_a_bad_gate_file_is_named_with_its_line(lines, says, finished, tmp_path, call):
@@ -174,6 +184,92 @@ def test_counts_that_are_not_what_was_written_do_not_pass(finished, call):
     answer = call("check", str(finished))
     assert answer.code == 4
     assert counts.name in answer.out
+
+
+def alter(run, name):
+    """Another content that can be read as well as the first."""
+    path = run / name
+    path.write_bytes(path.read_bytes() + (b"\n" if name.endswith(".json") else b"\0"))
+
+
+@pytest.mark.parametrize("name", ["fits.npz", "metrics.json", "counts/0000.npz"])
+def test_a_run_that_is_not_what_was_written_is_no_evidence_anywhere(name, finished, another, call):
+    alter(another, name)
+    says = f"another/{name}: changed since it was written"
+    assert call("report", "another").err.count(says) == 1
+    assert call("verify", "another").code == 4  # which the report before has not put right
+    for words in (("report", "another"), ("report", str(finished), "another", "--out", "side"), ("history", "add", "another", "--history", "lab.db")):
+        answer = call(*words)
+        assert (answer.code, answer.err.count("\n")) == (4, 1)
+        assert says in answer.err
+    assert says in call("check", "another").out
+    answer = call("check", str(finished), "--baseline", "another", "--format", "junit")
+    assert answer.code == 4
+    assert says in answer.out
+    assert says in (finished / "junit.xml").read_text()
+    with pytest.raises(StoreError, match=says):
+        qt.compare(another, finished)
+    assert "resume" in call("report", "another").err or name.startswith("counts")
+
+
+def test_a_derived_file_that_was_changed_is_made_again_as_the_message_says(another, call):
+    before = (another / "fits.npz").read_bytes()
+    alter(another, "fits.npz")
+    (another / "fits.npz").unlink()
+    assert call("resume", "another").code == 0
+    assert (another / "fits.npz").read_bytes() == before
+    assert call("check", "another").code == 0
+
+
+def forms_of(finished):
+    """Whether the JUnit file has an error, and the exit codes that Prometheus reads."""
+    junit, prometheus = ((finished / name).read_text() for name in ("junit.xml", "qthreshold.prom"))
+    return 'errors="1"' in junit, [float(line.split()[-1]) for line in prometheus.splitlines() if "check_exit_code{" in line]
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--history", "postgresql://lab:planted@127.0.0.1:1/x", "--baseline", "last-good"], 4),
+        (["--history", "gone/lab.db", "--baseline", "last-good"], 2),
+        (["--baseline", "gone"], 2),
+    ],
+)
+def test_a_baseline_out_of_reach_leaves_no_outcome_of_the_night_before(options, code, finished, call):
+    forms = ["--format", "junit,prometheus"]
+    assert call("check", str(finished), *forms).code == 0
+    assert forms_of(finished) == (False, [0])
+    answer = call("check", str(finished), *options, *forms)
+    assert answer.code == code
+    assert forms_of(finished) == (True, [code])
+    assert "planted" not in answer.out + answer.err + (finished / "junit.xml").read_text()
+
+
+def test_a_history_out_of_reach_leaves_what_needs_none_decided(finished, tmp_path, call):
+    gate = gate_file(tmp_path, "[[limits]]", 'metric = "cnot_error.mean"', "max = 1e-4")
+    answer = call("check", str(finished), "--gate", gate, "--history", "postgresql://lab@127.0.0.1:1/x", "--baseline", "last-good", "--record")
+    assert answer.code == 1
+    assert "beyond the max of 1e-4" in answer.out
+
+
+def test_a_file_that_cannot_be_written_takes_no_verdict_away(finished, tmp_path, call):
+    (tmp_path / "file").touch()
+    answer = call("check", str(finished), "--format", "json=file/x.json,junit=out.xml")
+    assert answer.code == 4
+    assert answer.out.startswith("tiny-5: the gate is passed")
+    assert (tmp_path / "out.xml").exists()
+    assert "json is not written: " in answer.err
+    gate = gate_file(tmp_path, "[[limits]]", 'metric = "cnot_error.mean"', "max = 1e-4")
+    assert call("check", str(finished), "--gate", gate, "--format", "json=file/x.json").code == 1
+
+
+def test_tests_of_a_junit_file_have_names_of_their_own(finished, tmp_path, call):
+    limits = [("1e-1", ""), ("1e-3", ""), ("1e-1", "3-4"), ("1e-1", "4-3")]
+    lines = [line for m, t in limits for line in ("[[limits]]", f'metric = "cnot_error{"" if t else ".mean"}"', f'target = "{t}"', f"max = {m}")]
+    call("check", str(finished), "--gate", gate_file(tmp_path, *lines), "--format", "junit")
+    names = [case.get("name") for case in ElementTree.parse(finished / "junit.xml").iter("testcase")]
+    assert len(set(names)) == len(names)
+    assert {"limit cnot_error.mean", "limit cnot_error.mean (2)", "limit cnot_error 3-4", "limit cnot_error 3-4 (2)"} <= set(names)
 
 
 def test_a_repeated_record_says_what_the_history_keeps(finished, call):

@@ -12,6 +12,7 @@ from qthreshold.cli.common import Json, Quiet, guarded, show, show_json, shown, 
 
 if TYPE_CHECKING:
     from qthreshold.check import CheckResult
+    from qthreshold.errors import QThresholdError
     from qthreshold.gate import Gate
 
 __all__ = ["check"]
@@ -79,9 +80,7 @@ def _check(
     directory: Path | None, gate_file: Path | None, stated: dict[str, str | None], where: str | None, forms: list[str],
     *, record: bool, json: bool, quiet: bool,
 ) -> None:  # fmt: skip
-    from qthreshold import ci
-    from qthreshold.errors import InputError
-    from qthreshold.history import open_history
+    from qthreshold.errors import InputError, QThresholdError
     from qthreshold.report.ci.forms import parse_forms
     from qthreshold.report.ci.text import check_text
 
@@ -91,10 +90,12 @@ def _check(
     _require_places(directory, wanted, where)
     if record and where is None:
         raise InputError("--record needs --history FILE or URL")
-    with open_history(where, create=record) if where is not None and ci.from_history(gate) else contextlib.nullcontext() as history:
-        about = {"gate": gate_file.name} if gate_file is not None else {}
-        result = ci.check(directory, gate, history=history, about=about, first=record)
-    _keep(directory, result, {"json": ""} | wanted)
+    try:
+        result = _held(directory, gate, where, {"gate": gate_file.name} if gate_file is not None else {}, record=record)
+    except QThresholdError as error:
+        _keep_fault(directory, gate, error, wanted)
+        raise
+    whole = _keep(directory, result, {"json": ""} | wanted)
     if "github" in wanted:
         _tell_github(result)
     try:
@@ -108,7 +109,35 @@ def _check(
     except (BrokenPipeError, SystemExit):  # whoever reads this has seen enough, on which rich would exit; the outcome stays
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     kept = _record(where, directory, result, quiet=json or quiet) if record and where is not None else True
-    raise typer.Exit(result.exit_code or (0 if kept else 4))
+    raise typer.Exit(result.exit_code or (0 if kept and whole else 4))
+
+
+def _held(directory: Path, gate: "Gate", where: str | None, about: dict[str, str], *, record: bool) -> "CheckResult":
+    """What the gate says. A history that cannot be read takes only the baseline away."""
+    from qthreshold import ci
+    from qthreshold.errors import StoreError
+    from qthreshold.history import open_history
+
+    with contextlib.ExitStack() as stack:
+        history, lost = None, ""
+        if where is not None and ci.from_history(gate):
+            try:
+                history = stack.enter_context(open_history(where, create=record))
+            except StoreError as error:
+                lost = without_passwords(str(error))
+        return ci.check(directory, gate, history=history, about=about, first=record, lost=lost)
+
+
+def _keep_fault(directory: Path, gate: "Gate", error: "QThresholdError", wanted: dict[str, str]) -> None:
+    """Write the files of a run that could not be held against the gate: who reads them would take those of the night before for today's."""
+    from qthreshold import ci
+    from qthreshold.gate import unreadable
+    from qthreshold.store import RunDirectory
+
+    if wanted and (directory / "run.json").exists():
+        device = ci.device_of(RunDirectory(directory))
+        reason = without_passwords(str(error))
+        _keep(directory, unreadable(directory.resolve().name, reason, gate, device=device, code=error.exit_code), wanted)
 
 
 def _require_places(directory: Path, wanted: dict[str, str], history: str | None) -> None:
@@ -142,7 +171,7 @@ def _record(where: str, directory: Path, result: "CheckResult", *, quiet: bool) 
     from qthreshold.errors import QThresholdError
     from qthreshold.history import open_history
 
-    if not result.run_id or any(c.name == "files" for c in result.cases):
+    if not result.run_id:
         print("qthreshold: not recorded, since there is no result that can be trusted", file=sys.stderr)
         return True
     try:
@@ -160,29 +189,36 @@ def _record(where: str, directory: Path, result: "CheckResult", *, quiet: bool) 
     return True
 
 
-def _keep(directory: Path, result: "CheckResult", wanted: dict[str, str]) -> None:
-    """Write the files. What came out is worth more than a file: a run that cannot be written to is only warned of."""
-    from qthreshold.errors import StoreError
+def _keep(directory: Path, result: "CheckResult", wanted: dict[str, str]) -> bool:
+    """Write the files; whether all that were named elsewhere could be. What came out is worth more than a file: the rest is only warned of."""
+    from qthreshold.errors import QThresholdError, StoreError
     from qthreshold.report.ci.forms import FORMS, form_file
     from qthreshold.store import RunDirectory, write_folder
 
     here: list[tuple[str, bytes]] = []
+    whole = True
     for form, path in wanted.items():
         if form == "github":
             continue
         data = form_file(result, form)
         if not path or Path(path).resolve() == (directory / FORMS[form]).resolve():
             here.append((FORMS[form], data))
-        elif Path(path).exists() and not Path(path).is_file():
-            Path(path).write_bytes(data)  # such as /dev/stdout
-        else:
-            write_folder(Path(path).parent, [(Path(path).name, data)])
+            continue
+        try:
+            if Path(path).exists() and not Path(path).is_file():
+                Path(path).write_bytes(data)  # such as /dev/stdout
+            else:
+                write_folder(Path(path).parent, [(Path(path).name, data)])
+        except (OSError, QThresholdError) as error:
+            whole = False
+            print(f"qthreshold: {form} is not written: {error}", file=sys.stderr)
     try:
         run = RunDirectory.open(directory)
         with run.locked():
             run.write_files(here)
     except StoreError as error:
         print(f"qthreshold: {', '.join(name for name, _ in here)} not kept: {error}", file=sys.stderr)
+    return whole
 
 
 def _annotate(result: "CheckResult") -> None:
