@@ -121,6 +121,7 @@ def test_a_configured_run_that_is_not_there_fails_only_who_asks(session):
     result = session("def test_it(device_report): pass\ndef test_other(): pass", "-o", "qthreshold_run=nowhere")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["device_report: *nowhere is not a run directory (it has no run.json)*"])
+    assert "During handling" not in str(result.stdout)
     assert "Traceback" not in str(result.stdout)
 
 

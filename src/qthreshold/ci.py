@@ -45,7 +45,7 @@ def compare(before: Run | Sequence[Run], after: Run, *, max_regression: float = 
         fdr: Expected share of false ones among the changes that are called worse.
 
     Raises:
-        InputError: There is no such run, or one is of another device or was measured otherwise.
+        InputError: There is no such run, one is of another device or was measured otherwise, or one is the run itself.
         StoreError: A run is not finished, or damaged.
 
     Example:
@@ -57,7 +57,10 @@ def compare(before: Run | Sequence[Run], after: Run, *, max_regression: float = 
     earlier = [before] if isinstance(before, Run) else list(before)
     if not earlier:
         raise ValueError("a baseline has at least one run")
-    return compare_measurements([measured(b) for b in earlier], measured(after), max_regression=max_regression, fdr=fdr)
+    old, new = [measured(b) for b in earlier], measured(after)
+    if new.run_id in {m.run_id for m in old}:
+        raise InputError(f"run {new.run_id} is its own baseline; name another run")
+    return compare_measurements(old, new, max_regression=max_regression, fdr=fdr)
 
 
 def check(

@@ -18,12 +18,14 @@ from qthreshold.measurements import BROKEN, LOWER_IS_WORSE, PARTLY, PER_TARGET, 
 from qthreshold.numerics.comparison import false_discovery_rate, mean_of_repeats, probability_of_excess
 from qthreshold.numerics.intervals import satterthwaite, student_t
 
-__all__ = ["NEW", "OF_DEVICE", "REGROUPED", "Change", "Comparison", "compare_measurements"]
+__all__ = ["CHANGES", "NEW", "OF_DEVICE", "REGROUPED", "Change", "Comparison", "compare_measurements"]
 
 Real = npt.NDArray[np.float64]
 
 OF_DEVICE = ("cnot_error.mean", "readout_error.mean", "one_qubit_error.mean", "working_qubits", "connected_working_qubits")
 """Metrics of the whole device that are compared; medians and extremes follow from the pairs and qubits, which are all compared."""
+CHANGES = ("worse", "not_worse", "cannot_tell", "no_data")
+"""Outcomes of a comparison."""
 NEW = "not measured in the baseline"
 """Reason of what cannot be compared because the baseline lacks it."""
 REGROUPED = "other qubits and pairs count than in the baseline, so their means are not compared"
@@ -91,7 +93,13 @@ class Comparison:
     changes: tuple[Change, ...]
 
     def having(self, outcome: str) -> tuple[Change, ...]:
-        """Changes of an outcome, the most significant first."""
+        """Changes of an outcome, the most significant first.
+
+        Raises:
+            ValueError: There is no such outcome.
+        """
+        if outcome not in CHANGES:
+            raise ValueError(f"outcome {outcome!r} is none of {', '.join(CHANGES)}")
         return tuple(sorted((c for c in self.changes if c.outcome == outcome), key=lambda c: (np.isnan(c.p_value), c.p_value)))
 
     def as_dict(self) -> dict[str, Any]:

@@ -89,14 +89,13 @@ def device_report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     directory = _stated(config)
     try:
         if marker is not None:
-            report = _made(config, marker, tmp_path_factory)
-        elif directory is not None:
-            report = _read(config, directory)
-        else:
-            pytest.fail(f"device_report needs a run: 'pytest {_OPTION} DIR', qthreshold_run = DIR in the configuration, or {_FORM}", pytrace=False)
+            return _made(config, marker, tmp_path_factory)
+        if directory is not None:
+            return _read(config, directory)
+        fault = f"device_report needs a run: 'pytest {_OPTION} DIR', qthreshold_run = DIR in the configuration, or {_FORM}"
     except QThresholdError as error:
-        pytest.fail(f"device_report: {error}", pytrace=False)
-    return report
+        fault = f"device_report: {error}"
+    pytest.fail(fault, pytrace=False)  # outside of except, or the sentence stands there twice, as what it comes from too
 
 
 def _read(config: pytest.Config, directory: Path) -> "DeviceReport":

@@ -851,7 +851,7 @@ def _analysed(directory: RunDirectory, plan: Plan) -> tuple[DecayTable, FittedEr
 
 def report(
     directory: RunDirectory, forms: Sequence[str] = ("html",), *, pairs: str = "", also: Sequence[str] = (), out: Path | None = None,
-    drift: Callable[[str], DeviceDrift] | None = None,
+    drift: Callable[[str], DeviceDrift | None] | None = None,
 ) -> RunResult:  # fmt: skip
     """Write ``summary.json`` and the report, and return everything that a report shows.
 
@@ -861,7 +861,7 @@ def report(
         pairs: Pairs whose decays are shown, such as ``3-4,7-8``, or ``all``; the worst, median and best by default.
         also: Further points of the staircase: run directories, or ``LABEL=QUBITS,ERROR``.
         out: Folder for the files of the report, in place of the run directory.
-        drift: Finds what the history says of a device, by its name; not asked by default.
+        drift: Finds what the history says of a device, by its name, if anything; not asked by default.
 
     Raises:
         InputError: A form, pair or point does not exist, or a package that draws it is not installed.

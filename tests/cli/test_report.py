@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from qthreshold.history import open_history
 from reference.commands import PROFILE, content_of, here, qthreshold
 
 pytestmark = pytest.mark.usefixtures("figures")
@@ -186,3 +187,11 @@ def test_a_report_of_older_counts_goes_when_there_are_more(finished, call):
     answer = qthreshold("resume", str(finished), "-q")
     assert answer.code == 0
     assert (finished / "report.html").exists()
+
+
+def test_a_device_that_the_history_does_not_know_yet_has_a_page_all_the_same(finished, tmp_path, monkeypatch, capsys):
+    with open_history(str(tmp_path / "lab.db"), create=True):
+        pass
+    answer = here(["report", str(finished), "--history", str(tmp_path / "lab.db")], monkeypatch, capsys)
+    assert (answer.code, answer.err.count("\n")) == (0, 1)
+    assert "the page says nothing of drift" in answer.err

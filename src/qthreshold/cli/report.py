@@ -1,6 +1,7 @@
 """``qthreshold report``: the page of a run, the same in other forms, and several runs side by side."""
 
 import functools
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,12 +75,18 @@ def _one(
             show(f"Written to {shown(out if out is not None else directory)}: {', '.join(forms)}.")
 
 
-def _drift(where: str, device: str) -> "DeviceDrift":
+def _drift(where: str, device: str) -> "DeviceDrift | None":
+    """What the history says of a device; nothing, with a word, where it does not know the device yet."""
     from qthreshold.ci import drift_of
+    from qthreshold.errors import InputError
     from qthreshold.history import open_history
 
     with open_history(where, create=False) as history:
-        return drift_of(history, device)
+        try:
+            return drift_of(history, device)
+        except InputError as error:
+            print(f"qthreshold: the page says nothing of drift: {error}", file=sys.stderr)
+            return None
 
 
 def _several(directories: list[Path], forms: list[str], of_one: list[Any], out: Path | None, *, json: bool, quiet: bool) -> None:
