@@ -12,7 +12,7 @@ from qthreshold.measurements import BROKEN, LOWER_IS_WORSE, WORKS
 from qthreshold.numerics.charts import cusum, self_starting_scores, threshold
 from qthreshold.numerics.drift import Trend, change_points, linear_trend
 from qthreshold.numerics.intervals import student_t
-from qthreshold.series import Series
+from qthreshold.series import LeftOut, Series
 
 __all__ = ["COUNTS", "DAY", "Alarm", "Change", "DeviceDrift", "Drift", "find_drift", "known_values", "series_trend"]
 
@@ -168,6 +168,15 @@ class DeviceDrift:
     def last_at(self) -> float:
         """When its last run was made; NaN without any."""
         return max((d.last_at for d in self.drifts if d.last_at == d.last_at), default=float("nan"))
+
+    @property
+    def left_out(self) -> dict[LeftOut, list[str]]:
+        """Runs that series lack because they were measured or counted otherwise, and the metrics of which they lack; the most runs first."""
+        out: dict[LeftOut, list[str]] = {}
+        for s in sorted(self.series, key=lambda s: -s.left_out.runs):
+            if s.left_out.runs and s.metric not in out.setdefault(s.left_out, []):
+                out[s.left_out].append(s.metric)
+        return out
 
     @property
     def alarms(self) -> list[Drift]:

@@ -13,6 +13,7 @@ from qthreshold import workflow
 from qthreshold.check import CheckResult
 from qthreshold.history import open_history
 from qthreshold.measurements import from_dict, make_measurements
+from qthreshold.report.site import page_name
 from qthreshold.store import RunDirectory
 from reference.commands import here, plain_environment
 from reference.measured import measured
@@ -186,6 +187,37 @@ def test_pairs_are_shown_together_and_those_that_drift_first(call, tmp_path):
     assert {f["target"]: f["drift"]["alarm"] is not None for f in found} == {"10-11": True, "3-4": False}
     assert call("site", "--out", "pages").code == 0
     assert "1 device with an alarm to the worse (chip)" in (tmp_path / "pages" / "index.html").read_text()
+
+
+def test_runs_that_were_counted_otherwise_are_left_out_and_every_view_says_so(call, tmp_path):
+    criterion = "criterion cnot_error"
+    rising = 3e-3 * np.append(1 + 0.02 * np.random.default_rng(5).standard_normal(12), 1.1 ** np.arange(1, 9))
+    with open_history(tmp_path / "qthreshold-history.db", create=True) as history:
+        for k, value in enumerate(rising):
+            m = measured(f"run{k:02}", day=k + 1, context={"device": "chip", "gate": "cnot", criterion: "0.1"})
+            history.add(m.replace(best=np.full(4, value), low=np.full(4, 0.97 * value), high=np.full(4, 1.03 * value)))
+        assert call("site", "--out", "pages", "-q").code == 0
+        assert "left out" not in (tmp_path / "pages" / "index.html").read_text()
+        assert "left out" not in call("trend").out
+        m = measured("run99", day=31, context={"device": "chip", "gate": "cnot", criterion: "0.05"})
+        history.add(m.replace(best=np.full(4, rising[-1]), low=np.full(4, 0.97 * rising[-1]), high=np.full(4, 1.03 * rising[-1])))
+    said = "20 earlier runs are left out: they were measured or counted otherwise (criterion cnot_error: 0.1 there, 0.05 here)."
+    for words in (("trend",), ("trend", "-m", "works"), ("trend", "-m", "works", "-t", "3")):
+        assert said in " ".join(call(*words).out.split())
+    left_out = {"runs": 20, "differences": [{"name": criterion, "there": "0.1", "here": "0.05"}]}
+    assert json.loads(call("trend", "--json").out)["left_out"] == left_out
+    assert [f["left_out"] for f in json.loads(call("trend", "-m", "works", "--json").out)] == [left_out]
+    assert json.loads(call("trend", "--last", "5", "--json").out)["left_out"]["runs"] == 4  # of the newest five
+    # what was found of a pair is the same whatever counts
+    pairs = json.loads(call("trend", "-m", "cnot_error", "--json").out)
+    assert [(f["left_out"]["runs"], len(f["points"]), f["drift"]["alarm"]["active"]) for f in pairs] == [(0, 21, True)] * 2
+    assert "left out" not in call("trend", "-m", "cnot_error").out
+    assert call("site", "--out", "pages", "-q").code == 0
+    note = said.replace("left out:", "left out of all numbers but errors of single pairs and qubits:")
+    index, page = ((tmp_path / "pages" / name).read_text() for name in ("index.html", page_name("chip")))
+    assert "Runs of 1 device are left out, see below." in index
+    assert f"chip: {note}" in index.replace("\N{NO-BREAK SPACE}", " ")
+    assert note in page.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_exports_hold_every_number_and_no_formula(call, tmp_path):

@@ -246,7 +246,7 @@ def trend(
         if json:
             show_json([_trend_dict(s, d) for s, d in zip(found, drifts, strict=True)] if many else _trend_dict(found[0], drifts[0]))
         elif many:
-            _show_drifts(name, metric, drifts)
+            _show_drifts(found, drifts)
         else:
             _show_trend(found[0], drifts[0], last or _SHOWN)
 
@@ -263,7 +263,7 @@ def _only_device(history: "History") -> str:
 def _trend_dict(found: "Series", drift: "Drift") -> dict[str, Any]:
     return {
         "schema": "qthreshold/trend/1", "device": found.device, "metric": found.metric, "target": found.target, "level": found.level,
-        "drift": drift.as_dict(), "points": _points(found),
+        "left_out": found.left_out.as_dict(), "drift": drift.as_dict(), "points": _points(found),
     }  # fmt: skip
 
 
@@ -285,12 +285,14 @@ def _known(value: float) -> float | None:
 
 
 def _show_trend(found: "Series", drift: "Drift", most: int) -> None:
-    from qthreshold.report.trendtext import trend_text
+    from qthreshold.report.trendtext import left_out_words, trend_text
     from qthreshold.report.words import printable, span
 
     hours = drift.hours_since_calibration
     calibrated = f" Last calibrated {hours:.1f} hours before the last run." if hours == hours else ""
     show(f"{_plain(found.device)}, {counted(len(found.run_ids), 'run')}, intervals at {100 * found.level:g} %.{calibrated}")
+    if said := left_out_words(found.left_out):
+        show(said)
     show(trend_text(found, drift))
     table = _table("run", "made (UTC)", "value", "status")
     for p in _points(found, most):
@@ -300,15 +302,17 @@ def _show_trend(found: "Series", drift: "Drift", most: int) -> None:
         show(f"These are the newest {most} of the {counted(len(found.run_ids), 'run')} looked at; --last N shows more, --json all.")
 
 
-def _show_drifts(device: str, metric: str, drifts: "Sequence[Drift]") -> None:
+def _show_drifts(found: "Sequence[Series]", drifts: "Sequence[Drift]") -> None:
     """All pairs or qubits: those with an alarm first."""
     from qthreshold.measurements import METRICS
-    from qthreshold.report.trendtext import alarm_words, trend_words, value_words
+    from qthreshold.report.trendtext import alarm_words, left_out_words, trend_words, value_words
 
     alarmed = [d for d in drifts if d.alarm is not None]
     lasting = sum(d.alarmed for d in drifts)
     last = f"{lasting:,} of them last" if alarmed else "none lasts"
-    show(f"{_plain(device)}, {METRICS[metric]}: {counted(len(alarmed), 'alarm')} among {len(drifts):,} series, {last}.")
+    show(f"{_plain(found[0].device)}, {METRICS[found[0].metric]}: {counted(len(alarmed), 'alarm')} among {len(drifts):,} series, {last}.")
+    if said := left_out_words(found[0].left_out):
+        show(said)
     table = _table("of", "last", "trend", "alarm")
     for d in sorted(drifts, key=lambda d: (d.alarm is None, not d.alarmed)):
         table.add_row(d.target, value_words(d.metric, d.last), trend_words(d), alarm_words(d) if d.alarm is not None else "")

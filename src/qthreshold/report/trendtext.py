@@ -9,16 +9,18 @@ import numpy.typing as npt
 from qthreshold.drift import COUNTS, Drift, known_values
 from qthreshold.identity import Interval
 from qthreshold.measurements import METRICS
-from qthreshold.report.words import number, shown_name
-from qthreshold.series import Series
+from qthreshold.report.words import many, number, shown_name
+from qthreshold.series import LeftOut, Series
 
 __all__ = [
-    "alarm_words", "day", "drift_sentence", "plain_value", "series_name", "state_words", "step_words", "trend_text", "trend_words", "value_words",
+    "alarm_words", "day", "drift_sentence", "left_out_words", "plain_value", "series_name", "state_words", "step_words", "trend_text", "trend_words",
+    "value_words",
 ]  # fmt: skip
 
 Real = npt.NDArray[np.float64]
 
 _LABEL = 11  # letters of a value at the axis
+_DIFFERENCES = 4  # that are named
 
 
 def trend_text(series: Series, drift: Drift, *, width: int = 76, height: int = 10) -> str:
@@ -178,6 +180,26 @@ def state_words(drift: Drift) -> str:
         return drift.state
     stopped = drift.alarm.kind == "stopped working"
     return alarm_words(drift) if stopped else f"{drift.alarm.kind}, alarm since {day(drift.alarm.taken_at)}"
+
+
+def left_out_words(left_out: LeftOut, where: str = "") -> str:
+    """Which runs are not looked at, and why; empty where all are.
+
+    Args:
+        left_out: What a series lacks.
+        where: What lacks them, such as ``of the device as a whole``; empty where that is clear.
+
+    Example:
+        >>> left_out_words(LeftOut(runs=30, differences=(("criterion cnot_error", "0.1", "0.05"),)))
+        '30 earlier runs are left out: they were measured or counted otherwise (criterion cnot_error: 0.1 there, 0.05 here).'
+    """
+    if not left_out.runs:
+        return ""
+    said = [f"{shown_name(name)}: {shown_name(there)} there, {shown_name(here)} here" for name, there, here in left_out.differences[:_DIFFERENCES]]
+    more = [f"and {len(left_out.differences) - _DIFFERENCES} more"] if len(left_out.differences) > _DIFFERENCES else []
+    one = left_out.runs == 1
+    head = f"{many(left_out.runs, 'earlier run')} {'is' if one else 'are'} left out{f' {where}' if where else ''}"
+    return f"{head}: {'it was' if one else 'they were'} measured or counted otherwise ({'; '.join([*said, *more])})."
 
 
 def step_words(metric: str, size: Interval) -> str:
