@@ -3,8 +3,11 @@
 import csv
 import io
 import json
+import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,6 +119,34 @@ def test_what_is_no_run_leaves_no_history_behind(call, tmp_path):
             " or name another with --history\n"
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_several_the_good_ones_go_in_and_the_others_are_named(finished, call, tmp_path):
+    stray, unfinished, other = tmp_path / "runs" / "nightly.log", tmp_path / "runs" / "half", tmp_path / "runs" / "other"
+    shutil.copytree(finished, unfinished)
+    shutil.copytree(finished, other)
+    (unfinished / "verdict.json").unlink()
+    stray.write_text("all is well")
+    answer = call("add", stray, unfinished, "-q")  # none of them is good
+    assert (answer.code, answer.out, answer.err.count("\n")) == (4, "", 2)
+    assert not (tmp_path / "qthreshold-history.db").exists()
+    answer = call("add", stray, finished, other)
+    assert answer.code == 2
+    assert answer.out.splitlines()[-1] == "1 added, 1 there already, 1 left out."
+    assert re.fullmatch(r"qthreshold: \S+/nightly.log is left out: .* is not a run directory .*\n", answer.err)
+    m = make_measurements(workflow.load_result(RunDirectory.open(finished)))
+    with open_history(tmp_path / "other.db", create=True) as history:
+        history.add(m.replace(high=m.high + 1e-9))  # the same run with other numbers
+    other_run = tmp_path / "runs" / "second"
+    workflow.run("synthetic:tiny-5", "quick", out=other_run, seed=8, workers=1)
+    answer = call("add", finished, unfinished, stray, other_run, "--history", "other.db", "--json")
+    assert answer.code == 4
+    assert [line.split()[1].rpartition("/")[2] for line in answer.err.splitlines()] == ["run", "half", "nightly.log"]
+    said = json.loads(answer.out)
+    assert [(Path(s["directory"]).name, s["added"]) for s in said] == [("second", True), ("run", False), ("half", False), ("nightly.log", False)]
+    assert "with other content (high)" in said[1]["why"]
+    assert len(json.loads(call("list", "--json", "--history", "other.db").out)) == 2
+    assert call("add", finished, other).out.splitlines()[-1] == "0 added, 2 there already, 0 left out."
 
 
 def test_an_empty_history_says_so(call, tmp_path):

@@ -1,6 +1,7 @@
 """``qthreshold history``: results over time."""
 
 import datetime
+import itertools
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qthreshold.cli.common import Json, Quiet, counted, guarded, show, show_json, shown
+from qthreshold.cli.common import Json, Quiet, counted, guarded, show, show_json, shown, without_passwords
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from qthreshold.drift import Drift
+    from qthreshold.errors import QThresholdError
     from qthreshold.history import History, RunEntry
     from qthreshold.measurements import Measurements
     from qthreshold.series import Series
@@ -80,6 +82,8 @@ def add(
 ) -> None:
     """Add finished runs, and what the gate said. A run that is there already is left alone; the gate's word is in its directory's check.json.
 
+    Of several, what cannot be added is named and left out; the exit code is then the gravest of theirs (2 or 4), after all others were added.
+
     \b
     Examples:
       qthreshold history add runs/tonight
@@ -87,25 +91,60 @@ def add(
       qthreshold history add old --taken-at 2026-03-01T04:00:00Z
     """  # noqa: D301
     with guarded():
-        from qthreshold.errors import InputError
+        from qthreshold.errors import InputError, QThresholdError
 
         moment = _moment(taken_at) if taken_at is not None else None
         if moment is not None and len(directories) > 1:
             raise InputError("--taken-at goes with one run directory only")
-        found = ((directory, *_read_run(directory, moment)) for directory in directories)
-        first = next(found)  # a run that cannot be read leaves no empty history behind
-        with _open(where, create=True) as history:
-            said = []
-            for directory, measurements, outcome in (first, *found):
-                added = history.add(measurements, outcome, replace=replace)
-                kept = history.entry(measurements.run_id).outcome
-                said.append({"directory": str(directory), "run_id": measurements.run_id, "added": added, "gate": kept})
-                if not (json or quiet):
-                    show(f"{directory}: run {measurements.run_id} {'added' if added else 'was there already'}; gate: {kept or 'not asked'}.")
-                if outcome and kept != outcome:
-                    print(f"qthreshold: {directory}: the gate now says {outcome}; kept: {kept}; --replace takes the new one", file=sys.stderr)
-            if json:
-                show_json(said)
+        left_out: dict[Path, QThresholdError] = {}
+        found = _read_runs(directories, moment, left_out)
+        first = next(found, None)  # where nothing can be read, no empty history is left behind
+        said: list[dict[str, Any]] = []
+        if first is not None:
+            with _open(where, create=True) as history:
+                for directory, measurements, outcome in itertools.chain([first], found):
+                    try:
+                        added = history.add(measurements, outcome, replace=replace)
+                    except InputError as error:  # of this run; what is wrong with the history itself ends it all
+                        _leave_out(directory, error, left_out, alone=len(directories) == 1)
+                        continue
+                    kept = history.entry(measurements.run_id).outcome
+                    said.append({"directory": str(directory), "run_id": measurements.run_id, "added": added, "gate": kept})
+                    if not (json or quiet):
+                        show(f"{directory}: run {measurements.run_id} {'added' if added else 'was there already'}; gate: {kept or 'not asked'}.")
+                    if outcome and kept != outcome:
+                        print(f"qthreshold: {directory}: the gate now says {outcome}; kept: {kept}; --replace takes the new one", file=sys.stderr)
+        if json:
+            show_json([*said, *({"directory": str(d), "run_id": None, "added": False, "gate": "", "why": str(e)} for d, e in left_out.items())])
+        elif not quiet and len(directories) > 1:
+            new = sum(s["added"] for s in said)
+            there = f", {len(said) - new:,} there already" if len(said) > new else ""
+            show(f"{new:,} added{there}, {len(left_out):,} left out.")
+        if left_out:
+            raise typer.Exit(max(error.exit_code for error in left_out.values()))
+
+
+def _read_runs(
+    directories: Sequence[Path], taken_at: str | None, left_out: "dict[Path, QThresholdError]"
+) -> "Iterator[tuple[Path, Measurements, str]]":  # fmt: skip
+    """Runs that can be read, one after the other; the others are left out. One that is alone raises its error."""
+    from qthreshold.errors import QThresholdError, StoreError
+
+    for directory in directories:
+        try:
+            yield directory, *_read_run(directory, taken_at)
+        except QThresholdError as error:
+            _leave_out(directory, error, left_out, alone=len(directories) == 1)
+        except OSError as error:
+            unreadable = StoreError(f"{error.strerror or error}: {error.filename or directory}")
+            _leave_out(directory, unreadable, left_out, alone=len(directories) == 1)
+
+
+def _leave_out(directory: Path, error: "QThresholdError", left_out: "dict[Path, QThresholdError]", *, alone: bool) -> None:
+    if alone:
+        raise error
+    left_out[directory] = error
+    print(f"qthreshold: {shown(directory)} is left out: {without_passwords(' '.join(str(error).split()))}", file=sys.stderr)
 
 
 def _moment(text: str) -> str:
