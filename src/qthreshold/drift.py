@@ -94,6 +94,7 @@ class Drift(Record):
     Attributes:
         device, metric, target: As in :class:`.series.Series`.
         runs, measured: All runs, and those that gave a number.
+        days: From the first run that gave a number to the last; NaN if none did.
         last_run_id, last_at: The last run, with or without a number; empty and NaN if there is none.
         last: Estimate of the last run that gave a number.
         hours_since_calibration: At the last run; NaN where it is not known.
@@ -111,6 +112,7 @@ class Drift(Record):
     target: str
     runs: int
     measured: int
+    days: float
     last_run_id: str
     last_at: float
     last: Interval
@@ -125,6 +127,11 @@ class Drift(Record):
     state: str
 
     @property
+    def too_short(self) -> bool:
+        """Whether the runs span less than a day, so that a change a day would say more than was seen."""
+        return self.days < 1
+
+    @property
     def alarmed(self) -> bool:
         """Whether an alarm lasts."""
         return self.alarm is not None and self.alarm.active
@@ -136,7 +143,7 @@ class Drift(Record):
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form; times are seconds since 1970, what is not known is null."""
-        numbers = {k: getattr(self, k) for k in ("last_at", "hours_since_calibration", "rises", "falls", "threshold")}
+        numbers = {k: getattr(self, k) for k in ("days", "last_at", "hours_since_calibration", "rises", "falls", "threshold")}
         return {
             "schema": self.schema, "device": self.device, "metric": self.metric, "target": self.target, "runs": self.runs,
             "measured": self.measured, "last_run_id": self.last_run_id, "last": self.last.as_dict(), "trend_per_day": self.trend.as_dict(),
@@ -261,6 +268,7 @@ def _drift(s: Series, charts: tuple[Real, Real] | None, h: float, level: float, 
     nothing = Interval(low=np.nan, best=np.nan, high=np.nan, level=s.level)
     return Drift(
         device=s.device, metric=s.metric, target=s.target, runs=len(s.run_ids), measured=seen.size,
+        days=float(s.taken_at[seen[-1]] - s.taken_at[seen[0]]) / DAY if seen.size else np.nan,
         last_run_id=s.run_ids[-1] if s.run_ids else "", last_at=float(s.taken_at[-1]) if s.run_ids else np.nan,
         last=Interval(low=float(s.low[last]), best=float(s.best[last]), high=float(s.high[last]), level=s.level) if seen.size else nothing,
         hours_since_calibration=float(s.taken_at[-1] - s.calibrated_at[-1]) / 3600 if s.run_ids else np.nan,

@@ -203,6 +203,23 @@ def test_a_long_trend_shows_its_end(call, tmp_path):
     assert "run04" in call("trend", "-d", "chip", "--last", "24").out
 
 
+def test_counts_are_whole_numbers_and_runs_of_an_hour_have_no_trend(call, tmp_path):
+    rows, half = (("working_qubits", ""), ("cnot_error.mean", "")), np.array([0.0, 1e-4])
+    with open_history(tmp_path / "qthreshold-history.db", create=True) as history:
+        for k in range(4):
+            best = np.array([1205, 4e-3])
+            taken = f"2026-01-01T04:{20 * k // 60:02}:{20 * k % 60:02}Z"
+            history.add(measured(f"run{k}", rows=rows, taken_at=taken, best=best, low=best - half, high=best + half))
+    text = call("trend", "-m", "working_qubits").out
+    assert [line.split()[3:] for line in text.splitlines() if line.strip().startswith("run3")] == [["1,205"]]
+    assert "now 1,205." in text
+    assert " working_qubits device 1,205 " in " ".join(call("show", "run1").out.split())
+    text = " ".join(call("trend").out.split())
+    assert "too short a time for a trend (1 minute)" in text
+    assert "a day" not in text
+    assert json.loads(call("trend", "--json").out)["drift"]["trend_per_day"]["high"] > 0.1  # the numbers are there for who wants them
+
+
 def test_pairs_are_shown_together_and_those_that_drift_first(call, tmp_path):
     rng = np.random.default_rng(4)
     steady, rising = 3e-3 + 1e-4 * rng.standard_normal(30), 3e-3 + 1e-4 * rng.standard_normal(30) + 1e-4 * np.clip(np.arange(30) - 10, 0, None)

@@ -57,6 +57,29 @@ def test_a_step_that_may_be_nothing_reaches_0(stepping):
     assert step_words("working_qubits", size.replace(low=-1.0, best=-1.0, high=-1.0)) == "down by 1"
 
 
+@pytest.mark.parametrize(("hours", "words"), [(2 / 60, "2 minutes"), (1.0, "1 hour"), (23.0, "23 hours")])
+def test_no_change_a_day_is_said_of_less_than_a_day(hours, words):
+    runs = series_of(5e-3 + 3e-4 * noise(4), error=3e-4)
+    series, drift = found(runs.replace(taken_at=runs.taken_at[0] + hours * 3600 * np.linspace(0, 1, 4)))
+    assert drift_sentence(drift).startswith(f"C-NOT error of pair 0-1: too short a time for a trend ({words}), ")
+    assert "a day" not in trend_text(series, drift)
+    assert "trend" not in legend(drawn(series, drift))
+    assert drift.as_dict()["trend_per_day"]["best"] == drift.trend.best  # the numbers are there for who wants them
+    assert drift.as_dict()["days"] == pytest.approx(hours / 24)
+
+
+def test_a_day_is_enough_for_a_trend():
+    assert found(series_of([5e-3, 5e-3, np.nan], error=3e-4))[1].days == 1
+    runs = series_of(5e-3 + 3e-4 * noise(4), error=3e-4)
+    assert "a day" in drift_sentence(found(runs.replace(taken_at=runs.taken_at[0] + 24.01 * 3600 * np.linspace(0, 1, 4)))[1])
+
+
+def test_counts_are_whole_and_steady_or_not():
+    assert drift_sentence(found(count_series([5] * 12))[1]) == "Number of connected working qubits: steady, no alarm, now 5."
+    assert "now 1,200 (1,150 to 1,249)" in drift_sentence(found(count_series([1200] * 4, [1150] * 4, [1249] * 4))[1])
+    assert re.search(r"rises by 1 a day \(95 %: [\d.]+ to [\d.]+\)", drift_sentence(found(count_series(range(12, 18)))[1]))
+
+
 def chart_of(text):
     """Lines of the chart: what stands right of the axis."""
     return [line.split("|", 1)[1] for line in text.splitlines() if "|" in line]

@@ -236,7 +236,8 @@ def show_(
         if json:
             show_json(m.as_dict() | {"gate": entry.outcome, "added_at": entry.added_at})
             return
-        from qthreshold.report.words import printable, span
+        from qthreshold.report.trendtext import value_words
+        from qthreshold.report.words import printable
 
         show(f"Run {m.run_id} of {_plain(m.device)}, made {m.taken_at}; gate: {entry.outcome or 'not asked'}.")
         if m.calibrated_at or m.calibration_id:
@@ -244,7 +245,8 @@ def show_(
         rows = [r for r in m.rows() if everything or not r.target]
         table = _table("metric", "of", f"value ({100 * m.level:g} %)", "status")
         for r in rows:
-            table.add_row(r.metric, printable(r.target) or "device", span(r.estimate.as_dict()), "" if r.status == "ok" else printable(r.status))
+            status = "" if r.status == "ok" else printable(r.status)
+            table.add_row(r.metric, printable(r.target) or "device", value_words(r.metric, r.estimate), status)
         show(table)
         show(", ".join(f"{printable(k)}: {printable(v) or '-'}" for k, v in m.context.items()) + ".")
         if len(rows) < len(m.metric):
@@ -324,8 +326,9 @@ def _known(value: float) -> float | None:
 
 
 def _show_trend(found: "Series", drift: "Drift", most: int) -> None:
-    from qthreshold.report.trendtext import left_out_words, trend_text
-    from qthreshold.report.words import printable, span
+    from qthreshold.identity import Interval
+    from qthreshold.report.trendtext import left_out_words, trend_text, value_words
+    from qthreshold.report.words import printable
 
     hours = drift.hours_since_calibration
     calibrated = f" Last calibrated {hours:.1f} hours before the last run." if hours == hours else ""
@@ -334,8 +337,10 @@ def _show_trend(found: "Series", drift: "Drift", most: int) -> None:
         show(said)
     show(trend_text(found, drift))
     table = _table("run", "made (UTC)", "value", "status")
-    for p in _points(found, most):
-        table.add_row(p["run_id"], _day(p["taken_at"]), span(p), "" if p["status"] == "ok" else printable(p["status"]))
+    spans = zip(*(getattr(found, end)[-most:].tolist() for end in ("low", "best", "high")), strict=True)
+    for p, (low, best, high) in zip(_points(found, most), spans, strict=True):
+        value = value_words(found.metric, Interval(low=low, best=best, high=high, level=found.level))
+        table.add_row(p["run_id"], _day(p["taken_at"]), value, "" if p["status"] == "ok" else printable(p["status"]))
     show(table)
     if len(found.run_ids) > most:
         show(f"These are the newest {most} of the {counted(len(found.run_ids), 'run')} looked at; --last N shows more, --json all.")

@@ -21,6 +21,7 @@ Real = npt.NDArray[np.float64]
 
 _LABEL = 11  # letters of a value at the axis
 _DIFFERENCES = 4  # that are named
+_STEADY = 0.01  # a change of a count, over all of its runs, that is none
 
 
 def trend_text(series: Series, drift: Drift, *, width: int = 76, height: int = 10) -> str:
@@ -147,13 +148,27 @@ def trend_words(drift: Drift) -> str:
     t = drift.relative if relative else drift.trend
     if math.isnan(t.best):
         return "too few runs for a trend" if drift.measured < 3 and drift.metric != "works" and drift.measured else ""
-    form = _percent if relative else number
+    if drift.too_short:
+        return f"too short a time for a trend ({_hours(24 * drift.days)})"
+    if drift.metric in COUNTS and max(abs(t.low), abs(t.high)) * drift.days < _STEADY:
+        return "steady"
+    form = _percent if relative else _small
     unit = " %" if relative else ""
     span = f"({100 * t.level:g} %: {form(t.low)} to {form(t.high)}{unit})"
     if t.low <= 0 <= t.high:
         return f"no clear trend {span.replace(')', ' a day)')}"
     low, high = sorted((abs(t.low), abs(t.high)))
     return f"{'rises' if t.best > 0 else 'falls'} by {form(abs(t.best))}{unit} a day ({100 * t.level:g} %: {form(low)} to {form(high)}{unit})"
+
+
+def _hours(hours: float) -> str:
+    """A time of less than a day."""
+    return many(round(hours), "hour") if hours >= 1 else many(max(round(60 * hours), 1), "minute")
+
+
+def _small(change: float) -> str:
+    """Change of a count."""
+    return f"{change:.2g}"
 
 
 def _percent(share: float) -> str:
@@ -222,8 +237,10 @@ def value_words(metric: str, value: Interval) -> str:
 
 def plain_value(metric: str, value: float, digits: int = 3) -> str:
     """A value as it is written: counts and probabilities as plain numbers, errors as 4.1e-3."""
-    if math.isnan(value):
+    if not math.isfinite(value):
         return "-"
+    if metric in COUNTS and value == round(value):
+        return f"{value:,.0f}"
     return f"{value:,.{digits}g}" if metric in (*COUNTS, "works") else number(value, digits)
 
 
