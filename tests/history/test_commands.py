@@ -178,11 +178,12 @@ def test_lists_and_trends(three):
     assert "3.00e-3 (2.70e-3 to 3.60e-3)" in text
     found = json.loads(three("trend", "-m", "cnot_error", "-t", "3-4", "--last", "2", "--json").out)
     assert found["schema"] == "qthreshold/trend/1"
+    assert json.loads(three("trend", "-m", "cnot_error", "-t", "4-3", "--last", "2", "--json").out) == found
     assert [p["run_id"] for p in found["points"]] == ["run2", "run3"]
     assert found["points"][0]["calibrated_at"] == "2026-01-02T03:00:00Z"
     for words, message in (
         (("trend", "-d", "chop"), "did you mean chip?"), (("trend", "-m", "cnot"), "did you mean cnot_error"), (("show", "run"), "3 runs in"),
-        (("trend", "-m", "cnot_error", "-t", "4-3"), "Known: 10-11, 3-4"), (("list", "-d", "chop"), "did you mean chip?"),
+        (("trend", "-m", "cnot_error", "-t", "3-5"), "did you mean 3-4"), (("list", "-d", "chop"), "did you mean chip?"),
         (("export", "-m", "cnot"), "did you mean cnot_error"),
     ):  # fmt: skip
         answer = three(*words)

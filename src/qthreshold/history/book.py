@@ -250,7 +250,7 @@ class History:
         Args:
             device: Its name.
             metric: Of :data:`.measurements.METRICS`.
-            target: Pair (``3-4``) or qubit (``5``), where the metric is of one.
+            target: Pair (``3-4`` or ``4-3``) or qubit (``5``), where the metric is of one.
             last: Only from the newest so many runs of the device.
 
         Returns:
@@ -261,7 +261,7 @@ class History:
             InputError: There is no such device, metric or target.
         """
         with self._database.reading() as connection:
-            found = self._series(connection, device, metric, last, target)
+            found = self._series(connection, device, metric, last, target) or self._series(connection, device, metric, last, _turned(target))
             if not found:
                 raise InputError(self._no_series(connection, device, metric, target, last))
             return found[0]
@@ -370,7 +370,7 @@ class History:
         if metric not in metrics:
             return f"{device} has no metric {metric!r} in {self.name}; {near_matches(metric, metrics)}"
         known = list(connection.scalars(select(series.c.target).where(series.c.device == device, series.c.metric == metric)))
-        if target in known:
+        if target in known or _turned(target) in known:
             which = "the runs" if last is None else f"the last {last} runs"
             return f"{which} of {device} that were measured as its newest have no {metric} {target}".rstrip()
         if known == [""]:
@@ -546,6 +546,11 @@ def _remove(connection: Connection, numbers: Sequence[int]) -> None:
         connection.execute(delete(runs).where(runs.c.id.in_(some)))
     if numbers:
         connection.execute(delete(series).where(~select(text("1")).where(points.c.series == series.c.id).exists()))
+
+
+def _turned(target: str) -> str:
+    """A pair the other way round."""
+    return "-".join(reversed(target.split("-")))
 
 
 def _in_order(target: str) -> tuple[list[int], str]:
