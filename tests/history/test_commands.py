@@ -18,6 +18,7 @@ from qthreshold.history import open_history
 from qthreshold.measurements import from_dict, make_measurements
 from qthreshold.report.site import page_name
 from qthreshold.store import RunDirectory
+from reference.commands import command as command_line
 from reference.commands import here, plain_environment
 from reference.measured import measured
 
@@ -333,3 +334,25 @@ def test_a_history_that_is_up_to_date_does_not_wait_for_migrations(three, tmp_pa
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=plain_environment(), capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def left(words, folder, *, buffered=True):
+    """Exit code and stderr of a command whose reader leaves at once."""
+    line = f"{' '.join(command_line('history', *words.split()))} | true; exit ${{PIPESTATUS[0]}}"
+    env = plain_environment() | {"PYTHONUNBUFFERED": "" if buffered else "1"}
+    done = subprocess.run(["bash", "-c", line], cwd=folder, env=env, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("words", ["list", "trend --json", "export", "show run1"])
+def test_a_reader_that_leaves_is_no_failed_gate(words, three, tmp_path):
+    assert [left(words, tmp_path, buffered=b) for b in (True, False)] == [(0, ""), (0, "")]
+
+
+@pytest.mark.parametrize(("words", "code"), [("verify --json", 4), ("add run missing --json", 2), ("add run missing", 2)])
+def test_a_reader_that_leaves_hides_no_fault(words, code, three, tmp_path):
+    path = tmp_path / "qthreshold-history.db"
+    path.write_bytes(path.read_bytes().replace(b'"seed":"1"', b'"seed":"2"'))
+    found, said = left(words, tmp_path)
+    assert found == code
+    assert said.startswith("qthreshold: ")

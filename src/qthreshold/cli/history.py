@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qthreshold.cli.common import Json, Quiet, counted, guarded, show, show_json, shown, without_passwords
+from qthreshold.cli.common import Json, Quiet, counted, guarded, reader_may_leave, show, show_json, shown, without_passwords
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -411,7 +411,8 @@ def export(
             raise InputError(_empty(history))
         texts = _export(history, entries, metric, json=json)
         if out is None:
-            sys.stdout.writelines(texts)
+            with reader_may_leave():
+                sys.stdout.writelines(texts)
             return
         with out.open("w", encoding="utf-8", newline="") as file:
             file.writelines(texts)
