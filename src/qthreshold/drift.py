@@ -1,6 +1,6 @@
 """Drift: whether the numbers of a device change over its runs, since when, and how sure that is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from qthreshold.numerics.drift import Trend, change_points, linear_trend
 from qthreshold.numerics.intervals import student_t
 from qthreshold.series import LeftOut, Series
 
-__all__ = ["COUNTS", "DAY", "Alarm", "Change", "DeviceDrift", "Drift", "find_drift", "known_values", "series_trend"]
+__all__ = ["COUNTS", "DAY", "Alarm", "Change", "DeviceDrift", "Drift", "charts_of", "find_drift", "known_values", "series_trend"]
 
 Real = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -25,6 +25,7 @@ DAY = 86_400.0
 COUNTS = ("working_qubits", "connected_working_qubits")
 """Metrics that count; with ``works`` they have no chart, since they do not scatter about a level: they hold or they break."""
 
+_UNCHARTED = (*COUNTS, "works")
 _SEEN = 3  # runs in which something must have worked before it can stop
 
 
@@ -191,8 +192,10 @@ class DeviceDrift:
         return sorted((d for d in self.drifts if d.alarmed), key=lambda d: (not d.worse, bool(d.target)))
 
 
-def find_drift(series: Sequence[Series], *, false_alarms: float = 0.05, window: int = 30, level: float = 0.95) -> tuple[Drift, ...]:
-    """Look for drift in all numbers of one device.
+def find_drift(
+    series: Sequence[Series], *, among: Mapping[str, int] | None = None, false_alarms: float = 0.05, window: int = 30, level: float = 0.95
+) -> tuple[Drift, ...]:  # fmt: skip
+    """Look for drift in numbers of one device.
 
     Error rates are charted both ways (:mod:`.numerics.charts`). Every chart gets an equal part of the stated chance (Sidak), so that the chance
     that *any* of them alarms within the window, on a device that does not drift, is as stated at most, up to the small excess that negative
@@ -201,6 +204,8 @@ def find_drift(series: Sequence[Series], *, false_alarms: float = 0.05, window: 
 
     Args:
         series: Of one device.
+        among: How many series of each metric the device has, where these are a part of them: they share the chance, so that what alarms
+            does not depend on what else is looked at. These alone if left out.
         false_alarms: Chance of any alarm of the device within the window.
         window: In runs.
         level: Confidence level of trends and sizes of steps.
@@ -219,10 +224,24 @@ def find_drift(series: Sequence[Series], *, false_alarms: float = 0.05, window: 
     if not (0 < false_alarms < 1 and 0 < level < 1):
         raise ValueError(f"a chance of false alarms and a level between 0 and 1 are needed, got {false_alarms} and {level}")
     charted = [i for i, s in enumerate(series) if _has_chart(s)]
-    h = threshold(1 - (1 - false_alarms) ** (1 / max(2 * len(charted), 1)), window)
+    having = {} if among is None else among
+    h = threshold(1 - (1 - false_alarms) ** (1 / max(2 * charts_of(having), 2 * len(charted), 1)), window)
     charts = dict(zip(charted, _charts([series[i] for i in charted], h), strict=True))
-    false_step = 1 - (1 - false_alarms) ** (1 / max(len(series), 1))
+    false_step = 1 - (1 - false_alarms) ** (1 / max(sum(having.values()), len(series), 1))
     return tuple(_drift(s, charts.get(i), h, level, false_step) for i, s in enumerate(series))
+
+
+def charts_of(having: Mapping[str, int]) -> int:
+    """How many series are charted, and so share the chance of a false alarm.
+
+    Args:
+        having: How many series there are of each metric.
+
+    Example:
+        >>> charts_of({"cnot_error": 7, "cnot_error.mean": 1, "works": 8})
+        8
+    """
+    return sum(number for metric, number in having.items() if metric not in _UNCHARTED)
 
 
 def known_values(series: Series) -> tuple[Real, Real]:
@@ -240,7 +259,7 @@ def series_trend(series: Series, level: float) -> Trend:
 
 
 def _has_chart(series: Series) -> bool:
-    return series.metric not in (*COUNTS, "works")
+    return series.metric not in _UNCHARTED
 
 
 def _charts(series: Sequence[Series], h: float) -> list[tuple[Real, Real]]:

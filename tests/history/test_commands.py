@@ -14,6 +14,7 @@ import pytest
 
 from qthreshold import workflow
 from qthreshold.check import CheckResult
+from qthreshold.ci import drift_of
 from qthreshold.history import open_history
 from qthreshold.measurements import from_dict, make_measurements
 from qthreshold.report.site import page_name
@@ -235,6 +236,15 @@ def test_pairs_are_shown_together_and_those_that_drift_first(call, tmp_path):
     assert text.index("10-11") < text.index(" 3-4")
     found = json.loads(call("trend", "-m", "cnot_error", "--json").out)
     assert {f["target"]: f["drift"]["alarm"] is not None for f in found} == {"10-11": True, "3-4": False}
+    shared = "The chance of any false alarm is at most 5 % in 30 runs, for the 3 error rates of the device together."
+    assert shared in " ".join(text.split())
+    with open_history(tmp_path / "qthreshold-history.db", create=False) as history:
+        whole = {(d.metric, d.target): d for d in drift_of(history, "chip").drifts}
+    for target in ("10-11", "3-4"):  # one number, the numbers of a metric and the device say the same
+        alone = json.loads(call("trend", "-m", "cnot_error", "-t", target, "--json").out)["drift"]
+        assert alone == next(f["drift"] for f in found if f["target"] == target) == whole["cnot_error", target].as_dict()
+    assert shared in " ".join(call("trend").out.split())
+    assert "false alarm" not in call("trend", "-m", "works").out
     assert call("site", "--out", "pages").code == 0
     assert "1 device with an alarm to the worse (chip)" in (tmp_path / "pages" / "index.html").read_text()
 

@@ -267,7 +267,7 @@ def trend(
     """What drifts: a number of a device over its runs, with trend, steps and alarms.
 
     Without --target, a metric of pairs or qubits is shown for all of them, those with an alarm first. The chance of a false alarm is 5 % in
-    30 runs, for all numbers that are shown together. Looked at are the newest 200 runs, or --last N.
+    30 runs at most, for all numbers of the device together. Looked at are the newest 200 runs, or --last N.
 
     \b
     Examples:
@@ -276,20 +276,21 @@ def trend(
       qthreshold history trend -d chip -m cnot_error -t 3-4 --last 50
     """  # noqa: D301
     with guarded(), _open(where) as history:
-        from qthreshold.drift import find_drift
+        from qthreshold.drift import charts_of, find_drift
         from qthreshold.measurements import PER_TARGET
 
         name = device or _only_device(history)
         many = metric in PER_TARGET and not target
         newest = last or _WINDOW
         found = history.all_series(name, metric, newest) if many else [history.series(name, metric, target, newest)]
-        drifts = find_drift(found)
+        having = history.metrics(name)
+        drifts = find_drift(found, among=having)
         if json:
             show_json([_trend_dict(s, d) for s, d in zip(found, drifts, strict=True)] if many else _trend_dict(found[0], drifts[0]))
         elif many:
-            _show_drifts(found, drifts)
+            _show_drifts(found, drifts, charts_of(having))
         else:
-            _show_trend(found[0], drifts[0], last or _SHOWN)
+            _show_trend(found[0], drifts[0], charts_of(having), last or _SHOWN)
 
 
 def _only_device(history: "History") -> str:
@@ -325,7 +326,7 @@ def _known(value: float) -> float | None:
     return value if value - value == 0 else None  # neither NaN nor infinite
 
 
-def _show_trend(found: "Series", drift: "Drift", most: int) -> None:
+def _show_trend(found: "Series", drift: "Drift", charts: int, most: int) -> None:
     from qthreshold.identity import Interval
     from qthreshold.report.trendtext import left_out_words, trend_text, value_words
     from qthreshold.report.words import printable
@@ -336,6 +337,7 @@ def _show_trend(found: "Series", drift: "Drift", most: int) -> None:
     if said := left_out_words(found.left_out):
         show(said)
     show(trend_text(found, drift))
+    _show_chance([drift], charts)
     table = _table("run", "made (UTC)", "value", "status")
     spans = zip(*(getattr(found, end)[-most:].tolist() for end in ("low", "best", "high")), strict=True)
     for p, (low, best, high) in zip(_points(found, most), spans, strict=True):
@@ -346,7 +348,7 @@ def _show_trend(found: "Series", drift: "Drift", most: int) -> None:
         show(f"These are the newest {most} of the {counted(len(found.run_ids), 'run')} looked at; --last N shows more, --json all.")
 
 
-def _show_drifts(found: "Sequence[Series]", drifts: "Sequence[Drift]") -> None:
+def _show_drifts(found: "Sequence[Series]", drifts: "Sequence[Drift]", charts: int) -> None:
     """All pairs or qubits: those with an alarm first."""
     from qthreshold.measurements import METRICS
     from qthreshold.report.trendtext import alarm_words, left_out_words, trend_words, value_words
@@ -361,6 +363,13 @@ def _show_drifts(found: "Sequence[Series]", drifts: "Sequence[Drift]") -> None:
     for d in sorted(drifts, key=lambda d: (d.alarm is None, not d.alarmed)):
         table.add_row(d.target, value_words(d.metric, d.last), trend_words(d), alarm_words(d) if d.alarm is not None else "")
     show(table)
+    _show_chance(drifts, charts)
+
+
+def _show_chance(drifts: "Sequence[Drift]", charts: int) -> None:
+    """How often an alarm is false, where there are charts."""
+    if any(d.threshold == d.threshold for d in drifts):
+        show(f"The chance of any false alarm is at most 5 % in 30 runs, for the {counted(charts, 'error rate')} of the device together.")
 
 
 @app.command("site")

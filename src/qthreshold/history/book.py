@@ -278,6 +278,12 @@ class History:
                 raise InputError(self._no_series(connection, device, metric, "", last))
             return found
 
+    def metrics(self, device: str) -> dict[str, int]:
+        """How many series of each metric a device has: one of the whole device, one of each pair or qubit."""
+        with self._database.reading() as connection:
+            query = select(series.c.metric, func.count().label("number")).where(series.c.device == device).group_by(series.c.metric)
+            return {row.metric: row.number for row in connection.execute(query)}
+
     def targets(self, device: str, metric: str) -> list[str]:
         """Targets of which a device has a metric, in their order."""
         with self._database.reading() as connection:
