@@ -99,11 +99,21 @@ def test_the_chart_marks_alarm_and_step_under_their_runs(stepping):
     series, drift = stepping
     text = trend_text(series, drift)
     left = text.splitlines()[1].index("|") + 1
-    marks = next(line for line in text.splitlines() if line.strip().startswith("s"))
-    assert marks[left + 2 * 15] == "s"
-    assert marks[left + 2 * series.run_ids.index(drift.alarm.run_id)] == "!"
+    lines = {line.strip(): line for line in text.splitlines()}
+    assert lines["s"][left + 2 * 15 :] == "s"
+    assert lines["!"][left + 2 * series.run_ids.index(drift.alarm.run_id) :] == "!"
     assert "s step, ! alarm" in text
     assert text.isascii()
+
+
+def test_what_falls_on_one_night_is_marked_in_full(stepping):
+    series, drift = stepping
+    calibrated = series.replace(calibrated_at=np.where(np.arange(30) < 15, series.taken_at[0], series.taken_at[15]))
+    text = trend_text(calibrated, drift.replace(alarm=drift.alarm.replace(run_id=drift.changes[0].run_id)))
+    found = [line for line in text.splitlines() if line.strip() in ("c", "s", "!")]
+    assert [line.strip() for line in found] == ["c", "s", "!"]
+    assert len({len(line) for line in found}) == 1
+    assert "c newly calibrated, s step, ! alarm" in text
 
 
 @pytest.mark.parametrize("runs", [1, 2, 40, 500])

@@ -52,12 +52,12 @@ def trend_text(series: Series, drift: Drift, *, width: int = 76, height: int = 1
         label = plain_value(series.metric, top - i * step, digits=3) if i % 3 == 0 or i == height - 1 else ""
         lines.append(f"{label:>{_LABEL}} |{row}".rstrip())
     lines.append(f"{'':>{_LABEL}} +{'-' * used}")
-    if (marks := _marks(series, drift, column)).strip():
-        lines.append(f"{'':>{_LABEL}}  {marks}".rstrip())
+    marks = _marks(series, drift, column)
+    lines += [f"{'':>{_LABEL}}  {line}".rstrip() for line in marks]
     first, last = day(float(series.taken_at[0])), day(float(series.taken_at[-1]))
     gap = max(used - len(first) - len(last), 2)
     lines.append(f"{'':>{_LABEL}}  {first}{' ' * gap}{last}" if first != last else f"{'':>{_LABEL}}  {first}")
-    lines.append(f"{'':>{_LABEL}}  {METRICS[series.metric]}; o estimate, : interval{_legend(marks)}")
+    lines.append(f"{'':>{_LABEL}}  {METRICS[series.metric]}; o estimate, : interval{_legend(''.join(marks))}")
     return "\n".join(lines)
 
 
@@ -94,17 +94,19 @@ def _row(i: int, height: int, span: tuple[float, float], best: Real, low: Real, 
     return "".join("o" if e else ":" if b else " " for e, b in zip(estimate, inside, strict=True))
 
 
-def _marks(series: Series, drift: Drift, column: npt.NDArray[np.int64]) -> str:
-    """A line below the axis: calibrations, steps and the alarm."""
-    marks = [" "] * (int(column.max()) + 1)
+def _marks(series: Series, drift: Drift, column: npt.NDArray[np.int64]) -> list[str]:
+    """Lines below the axis, each kind on its own, since they may be of one run: calibrations, steps and the alarm."""
     new = np.flatnonzero(np.isfinite(series.calibrated_at) & (np.diff(series.calibrated_at, prepend=np.nan) != 0))
-    for k in new[1:] if new.size and new[0] == 0 else new:
-        marks[column[k]] = "c"
-    for change in drift.changes:
-        marks[column[series.run_ids.index(change.run_id)]] = "s"
-    if drift.alarm is not None:
-        marks[column[series.run_ids.index(drift.alarm.run_id)]] = "!"
-    return "".join(marks)
+    kinds = {
+        "c": (new[1:] if new.size and new[0] == 0 else new).tolist(),
+        "s": [series.run_ids.index(change.run_id) for change in drift.changes],
+        "!": [series.run_ids.index(drift.alarm.run_id)] if drift.alarm is not None else [],
+    }
+    lines = []
+    for letter, of in kinds.items():
+        here = {int(column[k]) for k in of}
+        lines += ["".join(letter if c in here else " " for c in range(max(here) + 1))] if here else []
+    return lines
 
 
 def _legend(marks: str) -> str:
