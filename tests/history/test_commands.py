@@ -244,7 +244,9 @@ def test_pairs_are_shown_together_and_those_that_drift_first(call, tmp_path):
         alone = json.loads(call("trend", "-m", "cnot_error", "-t", target, "--json").out)["drift"]
         assert alone == next(f["drift"] for f in found if f["target"] == target) == whole["cnot_error", target].as_dict()
     assert shared in " ".join(call("trend").out.split())
-    assert "false alarm" not in call("trend", "-m", "works").out
+    text = call("trend", "-m", "works").out
+    assert "false alarm" not in text
+    assert [line.split()[-3:] for line in text.splitlines() if line.split()[:1] == ["3"]] == [["-", "no", "alarm"]]
     assert call("site", "--out", "pages").code == 0
     assert "1 device with an alarm to the worse (chip)" in (tmp_path / "pages" / "index.html").read_text()
 

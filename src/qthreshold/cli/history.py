@@ -361,7 +361,8 @@ def _show_drifts(found: "Sequence[Series]", drifts: "Sequence[Drift]", charts: i
         show(said)
     table = _table("of", "last", "trend", "alarm")
     for d in sorted(drifts, key=lambda d: (d.alarm is None, not d.alarmed)):
-        table.add_row(d.target, value_words(d.metric, d.last), trend_words(d), alarm_words(d) if d.alarm is not None else "")
+        said = alarm_words(d) if d.alarm is not None else d.state
+        table.add_row(d.target, value_words(d.metric, d.last), trend_words(d) or "-", said)
     show(table)
     _show_chance(drifts, charts)
 
