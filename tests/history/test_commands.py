@@ -282,6 +282,16 @@ def test_runs_that_were_counted_otherwise_are_left_out_and_every_view_says_so(ca
     assert note in page.replace("\N{NO-BREAK SPACE}", " ")
 
 
+def test_a_metric_that_the_newest_run_does_not_have_stops_no_page(three, tmp_path):
+    with open_history(tmp_path / "qthreshold-history.db", create=False) as history:
+        history.add(measured("run4", day=4, context={"device": "chip", "gate": "cz"}, rows=(("working_qubits", ""), ("works", "3"))))
+    assert three("site", "--out", "pages").code == 0
+    assert "(gate: cnot there, cz here)" in (tmp_path / "pages" / "index.html").read_text().replace("\N{NO-BREAK SPACE}", " ")
+    answer = three("trend", "-m", "cnot_error")
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert "measured as its newest have no cnot_error" in answer.err
+
+
 def test_exports_hold_every_number_and_no_formula(call, tmp_path):
     values = np.array([0.1, 0.2, np.nan, 0.3])
     runs = [

@@ -277,12 +277,15 @@ def trend(
     """  # noqa: D301
     with guarded(), _open(where) as history:
         from qthreshold.drift import charts_of, find_drift
+        from qthreshold.errors import InputError
         from qthreshold.measurements import PER_TARGET
 
         name = device or _only_device(history)
         many = metric in PER_TARGET and not target
         newest = last or _WINDOW
         found = history.all_series(name, metric, newest) if many else [history.series(name, metric, target, newest)]
+        if not found:
+            raise InputError(f"the newest {newest} runs of {name} that were measured as its newest have no {metric}")
         having = history.metrics(name)
         drifts = find_drift(found, among=having)
         if json:
