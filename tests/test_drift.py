@@ -123,6 +123,15 @@ def test_the_threshold_grows_with_the_device_and_the_calibration_is_told():
     assert alone.hours_since_calibration == pytest.approx(5.0)
 
 
+def test_what_else_is_looked_at_changes_nothing():
+    device = [series_of(1 + 0.1 * noise(30, seed) + 0.02 * np.arange(30), target=f"{seed}-{seed + 1}") for seed in range(20)]
+    device += [works_series([1] * 30), count_series([7] * 30)]
+    among = {"cnot_error": 20, "works": 1, "connected_working_qubits": 1}
+    together, alone = find_drift(device), [find_drift([s], among=among)[0] for s in device]
+    assert [d.id for d in together] == [d.id for d in alone]
+    assert find_drift(device[:1])[0].threshold < together[0].threshold
+
+
 def test_series_of_two_devices_are_refused():
     with pytest.raises(ValueError, match="one device"):
         find_drift([series_of([1.0]), series_of([1.0], device="other")])

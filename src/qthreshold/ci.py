@@ -118,8 +118,9 @@ def drift_of(history: "History", device: str, last: int = 200) -> DeviceDrift:
         InputError: The history holds no run of it.
     """
     history.runs(device, last=1)
-    series = tuple(s for metric in METRICS if history.targets(device, metric) for s in history.all_series(device, metric, last))
-    return DeviceDrift(device=device, series=series, drifts=find_drift(series))
+    having = history.metrics(device)
+    series = tuple(s for metric in METRICS if metric in having for s in history.all_series(device, metric, last))
+    return DeviceDrift(device=device, series=series, drifts=find_drift(series, among=having))
 
 
 def _baseline(gate: Gate, result: RunRecords, history: "History | None", *, first: bool) -> list[Measurements]:

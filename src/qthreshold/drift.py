@@ -1,6 +1,6 @@
 """Drift: whether the numbers of a device change over its runs, since when, and how sure that is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,9 +12,9 @@ from qthreshold.measurements import BROKEN, LOWER_IS_WORSE, WORKS
 from qthreshold.numerics.charts import cusum, self_starting_scores, threshold
 from qthreshold.numerics.drift import Trend, change_points, linear_trend
 from qthreshold.numerics.intervals import student_t
-from qthreshold.series import Series
+from qthreshold.series import LeftOut, Series
 
-__all__ = ["COUNTS", "DAY", "Alarm", "Change", "DeviceDrift", "Drift", "find_drift", "known_values", "series_trend"]
+__all__ = ["COUNTS", "DAY", "Alarm", "Change", "DeviceDrift", "Drift", "charts_of", "find_drift", "known_values", "series_trend"]
 
 Real = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -25,6 +25,7 @@ DAY = 86_400.0
 COUNTS = ("working_qubits", "connected_working_qubits")
 """Metrics that count; with ``works`` they have no chart, since they do not scatter about a level: they hold or they break."""
 
+_UNCHARTED = (*COUNTS, "works")
 _SEEN = 3  # runs in which something must have worked before it can stop
 
 
@@ -94,6 +95,7 @@ class Drift(Record):
     Attributes:
         device, metric, target: As in :class:`.series.Series`.
         runs, measured: All runs, and those that gave a number.
+        days: From the first run that gave a number to the last; NaN if none did.
         last_run_id, last_at: The last run, with or without a number; empty and NaN if there is none.
         last: Estimate of the last run that gave a number.
         hours_since_calibration: At the last run; NaN where it is not known.
@@ -111,6 +113,7 @@ class Drift(Record):
     target: str
     runs: int
     measured: int
+    days: float
     last_run_id: str
     last_at: float
     last: Interval
@@ -125,6 +128,11 @@ class Drift(Record):
     state: str
 
     @property
+    def too_short(self) -> bool:
+        """Whether the runs span less than a day, so that a change a day would say more than was seen."""
+        return self.days < 1
+
+    @property
     def alarmed(self) -> bool:
         """Whether an alarm lasts."""
         return self.alarm is not None and self.alarm.active
@@ -136,7 +144,7 @@ class Drift(Record):
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form; times are seconds since 1970, what is not known is null."""
-        numbers = {k: getattr(self, k) for k in ("last_at", "hours_since_calibration", "rises", "falls", "threshold")}
+        numbers = {k: getattr(self, k) for k in ("days", "last_at", "hours_since_calibration", "rises", "falls", "threshold")}
         return {
             "schema": self.schema, "device": self.device, "metric": self.metric, "target": self.target, "runs": self.runs,
             "measured": self.measured, "last_run_id": self.last_run_id, "last": self.last.as_dict(), "trend_per_day": self.trend.as_dict(),
@@ -170,13 +178,24 @@ class DeviceDrift:
         return max((d.last_at for d in self.drifts if d.last_at == d.last_at), default=float("nan"))
 
     @property
+    def left_out(self) -> dict[LeftOut, list[str]]:
+        """Runs that series lack because they were measured or counted otherwise, and the metrics of which they lack; the most runs first."""
+        out: dict[LeftOut, list[str]] = {}
+        for s in sorted(self.series, key=lambda s: -s.left_out.runs):
+            if s.left_out.runs and s.metric not in out.setdefault(s.left_out, []):
+                out[s.left_out].append(s.metric)
+        return out
+
+    @property
     def alarms(self) -> list[Drift]:
         """Those that last, the worse ones first, of the device before those of its parts."""
         return sorted((d for d in self.drifts if d.alarmed), key=lambda d: (not d.worse, bool(d.target)))
 
 
-def find_drift(series: Sequence[Series], *, false_alarms: float = 0.05, window: int = 30, level: float = 0.95) -> tuple[Drift, ...]:
-    """Look for drift in all numbers of one device.
+def find_drift(
+    series: Sequence[Series], *, among: Mapping[str, int] | None = None, false_alarms: float = 0.05, window: int = 30, level: float = 0.95
+) -> tuple[Drift, ...]:  # fmt: skip
+    """Look for drift in numbers of one device.
 
     Error rates are charted both ways (:mod:`.numerics.charts`). Every chart gets an equal part of the stated chance (Sidak), so that the chance
     that *any* of them alarms within the window, on a device that does not drift, is as stated at most, up to the small excess that negative
@@ -185,6 +204,8 @@ def find_drift(series: Sequence[Series], *, false_alarms: float = 0.05, window: 
 
     Args:
         series: Of one device.
+        among: How many series of each metric the device has, where these are a part of them: they share the chance, so that what alarms
+            does not depend on what else is looked at. These alone if left out.
         false_alarms: Chance of any alarm of the device within the window.
         window: In runs.
         level: Confidence level of trends and sizes of steps.
@@ -203,10 +224,24 @@ def find_drift(series: Sequence[Series], *, false_alarms: float = 0.05, window: 
     if not (0 < false_alarms < 1 and 0 < level < 1):
         raise ValueError(f"a chance of false alarms and a level between 0 and 1 are needed, got {false_alarms} and {level}")
     charted = [i for i, s in enumerate(series) if _has_chart(s)]
-    h = threshold(1 - (1 - false_alarms) ** (1 / max(2 * len(charted), 1)), window)
+    having = {} if among is None else among
+    h = threshold(1 - (1 - false_alarms) ** (1 / max(2 * charts_of(having), 2 * len(charted), 1)), window)
     charts = dict(zip(charted, _charts([series[i] for i in charted], h), strict=True))
-    false_step = 1 - (1 - false_alarms) ** (1 / max(len(series), 1))
+    false_step = 1 - (1 - false_alarms) ** (1 / max(sum(having.values()), len(series), 1))
     return tuple(_drift(s, charts.get(i), h, level, false_step) for i, s in enumerate(series))
+
+
+def charts_of(having: Mapping[str, int]) -> int:
+    """How many series are charted, and so share the chance of a false alarm.
+
+    Args:
+        having: How many series there are of each metric.
+
+    Example:
+        >>> charts_of({"cnot_error": 7, "cnot_error.mean": 1, "works": 8})
+        8
+    """
+    return sum(number for metric, number in having.items() if metric not in _UNCHARTED)
 
 
 def known_values(series: Series) -> tuple[Real, Real]:
@@ -224,7 +259,7 @@ def series_trend(series: Series, level: float) -> Trend:
 
 
 def _has_chart(series: Series) -> bool:
-    return series.metric not in (*COUNTS, "works")
+    return series.metric not in _UNCHARTED
 
 
 def _charts(series: Sequence[Series], h: float) -> list[tuple[Real, Real]]:
@@ -252,6 +287,7 @@ def _drift(s: Series, charts: tuple[Real, Real] | None, h: float, level: float, 
     nothing = Interval(low=np.nan, best=np.nan, high=np.nan, level=s.level)
     return Drift(
         device=s.device, metric=s.metric, target=s.target, runs=len(s.run_ids), measured=seen.size,
+        days=float(s.taken_at[seen[-1]] - s.taken_at[seen[0]]) / DAY if seen.size else np.nan,
         last_run_id=s.run_ids[-1] if s.run_ids else "", last_at=float(s.taken_at[-1]) if s.run_ids else np.nan,
         last=Interval(low=float(s.low[last]), best=float(s.best[last]), high=float(s.high[last]), level=s.level) if seen.size else nothing,
         hours_since_calibration=float(s.taken_at[-1] - s.calibrated_at[-1]) / 3600 if s.run_ids else np.nan,

@@ -12,6 +12,7 @@ from qthreshold.history import open_history
 from qthreshold.history.book import seconds
 from qthreshold.measurements import METRICS, Measurements
 from qthreshold.numerics.intervals import student_t
+from qthreshold.series import LeftOut
 from reference.measured import measured
 
 WORD = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
@@ -121,6 +122,23 @@ def test_a_series_has_the_numbers_of_its_runs(history):
     assert [s.target for s in pairs] == ["3-4", "10-11"]
     assert pairs[0] == found
     assert [s.run_ids for s in history.all_series("chip", "cnot_error", last=3)] == [("r2", "r3")] * 2
+
+
+def test_a_series_says_which_runs_it_lacks(history):
+    rows = (("cnot_error", "3-4"), ("works", "3"))
+    old, other, new = ({"gate": gate, "criterion readout_error": limit} for gate, limit in (("cz", "0.1"), ("ecr", "0.1"), ("cz", "0.2")))
+    for day, context in enumerate((old, other, old, new), start=1):
+        history.add(measured(f"r{day}", day=day, context=context, rows=rows if day < 4 else (*rows, ("works", "4"))))
+    history.add(measured("old", day=1, context=other, rows=(("works", "5"),)))
+    pair, qubit = history.series("chip", "cnot_error", "3-4"), history.series("chip", "works", "3")
+    assert pair.run_ids == ("r1", "r3", "r4")
+    assert pair.left_out == LeftOut(runs=2, differences=(("gate", "ecr", "cz"),))
+    assert qubit.run_ids == ("r4",)
+    assert qubit.left_out == LeftOut(runs=4, differences=(("criterion readout_error", "0.1", "0.2"), ("gate", "ecr", "cz")))
+    assert history.series("chip", "cnot_error", "3-4", last=2).left_out == LeftOut()
+    assert history.series("chip", "works", "4").left_out.runs == 4
+    with pytest.raises(InputError, match="runs of chip that were measured as its newest have no works 5"):
+        history.series("chip", "works", "5")
 
 
 def test_intervals_of_another_level_keep_their_standard_errors(history):

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qthreshold.drift import DeviceDrift
-from qthreshold.report.site import page_name, site_files
+from qthreshold.report.site import drift_lines, page_name, site_files
+from qthreshold.series import LeftOut
 from reference.histories import NOW, device_of, lab, series_of
 
 ATTACK = "<script>alert(1)</script>/../../<img src=x>"
@@ -58,6 +59,18 @@ def test_pages_fetch_nothing(files):
     for text in files.values():
         assert not re.findall(r'(?:src|href)="(?:https?:)?//', text)
         assert "default-src 'none'" in text
+
+
+def test_no_alarm_is_not_said_of_a_device_without_the_runs_that_are_left_out():
+    lacking = LeftOut(runs=30, differences=(("gate", "ecr", "<b>cz</b>"),))
+    device = device_of("a", *(s.replace(left_out=lacking) for s in lab("a").series))
+    said = "30 earlier runs are left out: they were measured or counted otherwise (gate: ecr there, <b>cz</b> here)."
+    assert drift_lines(device)[0] == f"a: no alarm to the worse. {said}"
+    files = {name: data.decode().replace("\N{NO-BREAK SPACE}", " ") for name, data in site_files([device, lab("b")], now=NOW)}
+    assert "2 devices: no alarm to the worse. Runs of 1 device are left out, see below." in files["index.html"]
+    for name in ("index.html", page_name("a")):
+        assert said.replace("<", "&lt;").replace(">", "&gt;") in files[name]
+    assert "left out" not in files[page_name("b")]
 
 
 @given(st.text(max_size=200))

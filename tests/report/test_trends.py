@@ -57,6 +57,29 @@ def test_a_step_that_may_be_nothing_reaches_0(stepping):
     assert step_words("working_qubits", size.replace(low=-1.0, best=-1.0, high=-1.0)) == "down by 1"
 
 
+@pytest.mark.parametrize(("hours", "words"), [(2 / 60, "2 minutes"), (1.0, "1 hour"), (23.0, "23 hours")])
+def test_no_change_a_day_is_said_of_less_than_a_day(hours, words):
+    runs = series_of(5e-3 + 3e-4 * noise(4), error=3e-4)
+    series, drift = found(runs.replace(taken_at=runs.taken_at[0] + hours * 3600 * np.linspace(0, 1, 4)))
+    assert drift_sentence(drift).startswith(f"C-NOT error of pair 0-1: too short a time for a trend ({words}), ")
+    assert "a day" not in trend_text(series, drift)
+    assert "trend" not in legend(drawn(series, drift))
+    assert drift.as_dict()["trend_per_day"]["best"] == drift.trend.best  # the numbers are there for who wants them
+    assert drift.as_dict()["days"] == pytest.approx(hours / 24)
+
+
+def test_a_day_is_enough_for_a_trend():
+    assert found(series_of([5e-3, 5e-3, np.nan], error=3e-4))[1].days == 1
+    runs = series_of(5e-3 + 3e-4 * noise(4), error=3e-4)
+    assert "a day" in drift_sentence(found(runs.replace(taken_at=runs.taken_at[0] + 24.01 * 3600 * np.linspace(0, 1, 4)))[1])
+
+
+def test_counts_are_whole_and_steady_or_not():
+    assert drift_sentence(found(count_series([5] * 12))[1]) == "Number of connected working qubits: steady, no alarm, now 5."
+    assert "now 1,200 (1,150 to 1,249)" in drift_sentence(found(count_series([1200] * 4, [1150] * 4, [1249] * 4))[1])
+    assert re.search(r"rises by 1 a day \(95 %: [\d.]+ to [\d.]+\)", drift_sentence(found(count_series(range(12, 18)))[1]))
+
+
 def chart_of(text):
     """Lines of the chart: what stands right of the axis."""
     return [line.split("|", 1)[1] for line in text.splitlines() if "|" in line]
@@ -76,11 +99,21 @@ def test_the_chart_marks_alarm_and_step_under_their_runs(stepping):
     series, drift = stepping
     text = trend_text(series, drift)
     left = text.splitlines()[1].index("|") + 1
-    marks = next(line for line in text.splitlines() if line.strip().startswith("s"))
-    assert marks[left + 2 * 15] == "s"
-    assert marks[left + 2 * series.run_ids.index(drift.alarm.run_id)] == "!"
+    lines = {line.strip(): line for line in text.splitlines()}
+    assert lines["s"][left + 2 * 15 :] == "s"
+    assert lines["!"][left + 2 * series.run_ids.index(drift.alarm.run_id) :] == "!"
     assert "s step, ! alarm" in text
     assert text.isascii()
+
+
+def test_what_falls_on_one_night_is_marked_in_full(stepping):
+    series, drift = stepping
+    calibrated = series.replace(calibrated_at=np.where(np.arange(30) < 15, series.taken_at[0], series.taken_at[15]))
+    text = trend_text(calibrated, drift.replace(alarm=drift.alarm.replace(run_id=drift.changes[0].run_id)))
+    found = [line for line in text.splitlines() if line.strip() in ("c", "s", "!")]
+    assert [line.strip() for line in found] == ["c", "s", "!"]
+    assert len({len(line) for line in found}) == 1
+    assert "c newly calibrated, s step, ! alarm" in text
 
 
 @pytest.mark.parametrize("runs", [1, 2, 40, 500])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qthreshold.cli.common import Json, Quiet, guarded, show, show_json, shown, without_passwords
+from qthreshold.cli.common import Json, Quiet, guarded, reader_may_leave, show, show_json, shown, without_passwords
 
 if TYPE_CHECKING:
     from qthreshold.check import CheckResult
@@ -98,16 +98,12 @@ def _check(
     whole = _keep(directory, result, {"json": ""} | wanted)
     if "github" in wanted:
         _tell_github(result)
-    try:
-        if json:
-            show_json(result.as_dict())
-        elif not quiet:
-            show(check_text(result))
-        if "github" in wanted and not (json or quiet):
-            _annotate(result)
-        sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):  # whoever reads this has seen enough, on which rich would exit; the outcome stays
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if json:
+        show_json(result.as_dict())
+    elif not quiet:
+        show(check_text(result))
+    if "github" in wanted and not (json or quiet):
+        _annotate(result)
     kept = _record(where, directory, result, quiet=json or quiet) if record and where is not None else True
     raise typer.Exit(result.exit_code or (0 if kept and whole else 4))
 
@@ -226,8 +222,9 @@ def _annotate(result: "CheckResult") -> None:
     from qthreshold.report.ci.github import annotations
 
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in annotations(result):
-            print(line)
+        with reader_may_leave():
+            for line in annotations(result):
+                print(line)
 
 
 def _tell_github(result: "CheckResult") -> None:

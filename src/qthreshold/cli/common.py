@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import json
+import os
 import re
 import shlex
 import sys
@@ -42,6 +43,7 @@ __all__ = [
     "parse_criteria",
     "parse_day",
     "parse_rules",
+    "reader_may_leave",
     "show",
     "show_json",
     "shown",
@@ -264,16 +266,28 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+@contextlib.contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """For what goes to stdout: whoever reads it may have seen enough (``| head``). What the command does, and its exit code, stay."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # on which rich would exit with 1, which means that a gate failed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def show(content: "RenderableType | str") -> None:
     """Print to stdout."""
     from rich.console import Console
 
-    Console(highlight=False, markup=False, emoji=False).print(content)
+    with reader_may_leave():
+        Console(highlight=False, markup=False, emoji=False).print(content)
 
 
 def show_json(value: Any) -> None:
     """Print JSON to stdout."""
-    print(json.dumps(value, indent=1, allow_nan=False))
+    with reader_may_leave():
+        print(json.dumps(value, indent=1, allow_nan=False))
 
 
 class Progress:

@@ -1,6 +1,7 @@
 """``qthreshold history``: results over time."""
 
 import datetime
+import itertools
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qthreshold.cli.common import Json, Quiet, counted, guarded, show, show_json, shown
+from qthreshold.cli.common import Json, Quiet, counted, guarded, reader_may_leave, show, show_json, shown, without_passwords
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from qthreshold.drift import Drift
+    from qthreshold.errors import QThresholdError
     from qthreshold.history import History, RunEntry
     from qthreshold.measurements import Measurements
     from qthreshold.series import Series
@@ -80,6 +82,8 @@ def add(
 ) -> None:
     """Add finished runs, and what the gate said. A run that is there already is left alone; the gate's word is in its directory's check.json.
 
+    Of several, what cannot be added is named and left out; the exit code is then the gravest of theirs (2 or 4), after all others were added.
+
     \b
     Examples:
       qthreshold history add runs/tonight
@@ -87,25 +91,60 @@ def add(
       qthreshold history add old --taken-at 2026-03-01T04:00:00Z
     """  # noqa: D301
     with guarded():
-        from qthreshold.errors import InputError
+        from qthreshold.errors import InputError, QThresholdError
 
         moment = _moment(taken_at) if taken_at is not None else None
         if moment is not None and len(directories) > 1:
             raise InputError("--taken-at goes with one run directory only")
-        found = ((directory, *_read_run(directory, moment)) for directory in directories)
-        first = next(found)  # a run that cannot be read leaves no empty history behind
-        with _open(where, create=True) as history:
-            said = []
-            for directory, measurements, outcome in (first, *found):
-                added = history.add(measurements, outcome, replace=replace)
-                kept = history.entry(measurements.run_id).outcome
-                said.append({"directory": str(directory), "run_id": measurements.run_id, "added": added, "gate": kept})
-                if not (json or quiet):
-                    show(f"{directory}: run {measurements.run_id} {'added' if added else 'was there already'}; gate: {kept or 'not asked'}.")
-                if outcome and kept != outcome:
-                    print(f"qthreshold: {directory}: the gate now says {outcome}; kept: {kept}; --replace takes the new one", file=sys.stderr)
-            if json:
-                show_json(said)
+        left_out: dict[Path, QThresholdError] = {}
+        found = _read_runs(directories, moment, left_out)
+        first = next(found, None)  # where nothing can be read, no empty history is left behind
+        said: list[dict[str, Any]] = []
+        if first is not None:
+            with _open(where, create=True) as history:
+                for directory, measurements, outcome in itertools.chain([first], found):
+                    try:
+                        added = history.add(measurements, outcome, replace=replace)
+                    except InputError as error:  # of this run; what is wrong with the history itself ends it all
+                        _leave_out(directory, error, left_out, alone=len(directories) == 1)
+                        continue
+                    kept = history.entry(measurements.run_id).outcome
+                    said.append({"directory": str(directory), "run_id": measurements.run_id, "added": added, "gate": kept})
+                    if not (json or quiet):
+                        show(f"{directory}: run {measurements.run_id} {'added' if added else 'was there already'}; gate: {kept or 'not asked'}.")
+                    if outcome and kept != outcome:
+                        print(f"qthreshold: {directory}: the gate now says {outcome}; kept: {kept}; --replace takes the new one", file=sys.stderr)
+        if json:
+            show_json([*said, *({"directory": str(d), "run_id": None, "added": False, "gate": "", "why": str(e)} for d, e in left_out.items())])
+        elif not quiet and len(directories) > 1:
+            new = sum(s["added"] for s in said)
+            there = f", {len(said) - new:,} there already" if len(said) > new else ""
+            show(f"{new:,} added{there}, {len(left_out):,} left out.")
+        if left_out:
+            raise typer.Exit(max(error.exit_code for error in left_out.values()))
+
+
+def _read_runs(
+    directories: Sequence[Path], taken_at: str | None, left_out: "dict[Path, QThresholdError]"
+) -> "Iterator[tuple[Path, Measurements, str]]":  # fmt: skip
+    """Runs that can be read, one after the other; the others are left out. One that is alone raises its error."""
+    from qthreshold.errors import QThresholdError, StoreError
+
+    for directory in directories:
+        try:
+            yield directory, *_read_run(directory, taken_at)
+        except QThresholdError as error:
+            _leave_out(directory, error, left_out, alone=len(directories) == 1)
+        except OSError as error:
+            unreadable = StoreError(f"{error.strerror or error}: {error.filename or directory}")
+            _leave_out(directory, unreadable, left_out, alone=len(directories) == 1)
+
+
+def _leave_out(directory: Path, error: "QThresholdError", left_out: "dict[Path, QThresholdError]", *, alone: bool) -> None:
+    if alone:
+        raise error
+    left_out[directory] = error
+    print(f"qthreshold: {shown(directory)} is left out: {without_passwords(' '.join(str(error).split()))}", file=sys.stderr)
 
 
 def _moment(text: str) -> str:
@@ -197,7 +236,8 @@ def show_(
         if json:
             show_json(m.as_dict() | {"gate": entry.outcome, "added_at": entry.added_at})
             return
-        from qthreshold.report.words import printable, span
+        from qthreshold.report.trendtext import value_words
+        from qthreshold.report.words import printable
 
         show(f"Run {m.run_id} of {_plain(m.device)}, made {m.taken_at}; gate: {entry.outcome or 'not asked'}.")
         if m.calibrated_at or m.calibration_id:
@@ -205,7 +245,8 @@ def show_(
         rows = [r for r in m.rows() if everything or not r.target]
         table = _table("metric", "of", f"value ({100 * m.level:g} %)", "status")
         for r in rows:
-            table.add_row(r.metric, printable(r.target) or "device", span(r.estimate.as_dict()), "" if r.status == "ok" else printable(r.status))
+            status = "" if r.status == "ok" else printable(r.status)
+            table.add_row(r.metric, printable(r.target) or "device", value_words(r.metric, r.estimate), status)
         show(table)
         show(", ".join(f"{printable(k)}: {printable(v) or '-'}" for k, v in m.context.items()) + ".")
         if len(rows) < len(m.metric):
@@ -226,7 +267,7 @@ def trend(
     """What drifts: a number of a device over its runs, with trend, steps and alarms.
 
     Without --target, a metric of pairs or qubits is shown for all of them, those with an alarm first. The chance of a false alarm is 5 % in
-    30 runs, for all numbers that are shown together. Looked at are the newest 200 runs, or --last N.
+    30 runs at most, for all numbers of the device together. Looked at are the newest 200 runs, or --last N.
 
     \b
     Examples:
@@ -235,20 +276,24 @@ def trend(
       qthreshold history trend -d chip -m cnot_error -t 3-4 --last 50
     """  # noqa: D301
     with guarded(), _open(where) as history:
-        from qthreshold.drift import find_drift
+        from qthreshold.drift import charts_of, find_drift
+        from qthreshold.errors import InputError
         from qthreshold.measurements import PER_TARGET
 
         name = device or _only_device(history)
         many = metric in PER_TARGET and not target
         newest = last or _WINDOW
         found = history.all_series(name, metric, newest) if many else [history.series(name, metric, target, newest)]
-        drifts = find_drift(found)
+        if not found:
+            raise InputError(f"the newest {newest} runs of {name} that were measured as its newest have no {metric}")
+        having = history.metrics(name)
+        drifts = find_drift(found, among=having)
         if json:
             show_json([_trend_dict(s, d) for s, d in zip(found, drifts, strict=True)] if many else _trend_dict(found[0], drifts[0]))
         elif many:
-            _show_drifts(name, metric, drifts)
+            _show_drifts(found, drifts, charts_of(having))
         else:
-            _show_trend(found[0], drifts[0], last or _SHOWN)
+            _show_trend(found[0], drifts[0], charts_of(having), last or _SHOWN)
 
 
 def _only_device(history: "History") -> str:
@@ -263,7 +308,7 @@ def _only_device(history: "History") -> str:
 def _trend_dict(found: "Series", drift: "Drift") -> dict[str, Any]:
     return {
         "schema": "qthreshold/trend/1", "device": found.device, "metric": found.metric, "target": found.target, "level": found.level,
-        "drift": drift.as_dict(), "points": _points(found),
+        "left_out": found.left_out.as_dict(), "drift": drift.as_dict(), "points": _points(found),
     }  # fmt: skip
 
 
@@ -284,35 +329,51 @@ def _known(value: float) -> float | None:
     return value if value - value == 0 else None  # neither NaN nor infinite
 
 
-def _show_trend(found: "Series", drift: "Drift", most: int) -> None:
-    from qthreshold.report.trendtext import trend_text
-    from qthreshold.report.words import printable, span
+def _show_trend(found: "Series", drift: "Drift", charts: int, most: int) -> None:
+    from qthreshold.identity import Interval
+    from qthreshold.report.trendtext import left_out_words, trend_text, value_words
+    from qthreshold.report.words import printable
 
     hours = drift.hours_since_calibration
     calibrated = f" Last calibrated {hours:.1f} hours before the last run." if hours == hours else ""
     show(f"{_plain(found.device)}, {counted(len(found.run_ids), 'run')}, intervals at {100 * found.level:g} %.{calibrated}")
+    if said := left_out_words(found.left_out):
+        show(said)
     show(trend_text(found, drift))
+    _show_chance([drift], charts)
     table = _table("run", "made (UTC)", "value", "status")
-    for p in _points(found, most):
-        table.add_row(p["run_id"], _day(p["taken_at"]), span(p), "" if p["status"] == "ok" else printable(p["status"]))
+    spans = zip(*(getattr(found, end)[-most:].tolist() for end in ("low", "best", "high")), strict=True)
+    for p, (low, best, high) in zip(_points(found, most), spans, strict=True):
+        value = value_words(found.metric, Interval(low=low, best=best, high=high, level=found.level))
+        table.add_row(p["run_id"], _day(p["taken_at"]), value, "" if p["status"] == "ok" else printable(p["status"]))
     show(table)
     if len(found.run_ids) > most:
         show(f"These are the newest {most} of the {counted(len(found.run_ids), 'run')} looked at; --last N shows more, --json all.")
 
 
-def _show_drifts(device: str, metric: str, drifts: "Sequence[Drift]") -> None:
+def _show_drifts(found: "Sequence[Series]", drifts: "Sequence[Drift]", charts: int) -> None:
     """All pairs or qubits: those with an alarm first."""
     from qthreshold.measurements import METRICS
-    from qthreshold.report.trendtext import alarm_words, trend_words, value_words
+    from qthreshold.report.trendtext import alarm_words, left_out_words, trend_words, value_words
 
     alarmed = [d for d in drifts if d.alarm is not None]
     lasting = sum(d.alarmed for d in drifts)
     last = f"{lasting:,} of them last" if alarmed else "none lasts"
-    show(f"{_plain(device)}, {METRICS[metric]}: {counted(len(alarmed), 'alarm')} among {len(drifts):,} series, {last}.")
+    show(f"{_plain(found[0].device)}, {METRICS[found[0].metric]}: {counted(len(alarmed), 'alarm')} among {len(drifts):,} series, {last}.")
+    if said := left_out_words(found[0].left_out):
+        show(said)
     table = _table("of", "last", "trend", "alarm")
     for d in sorted(drifts, key=lambda d: (d.alarm is None, not d.alarmed)):
-        table.add_row(d.target, value_words(d.metric, d.last), trend_words(d), alarm_words(d) if d.alarm is not None else "")
+        said = alarm_words(d) if d.alarm is not None else d.state
+        table.add_row(d.target, value_words(d.metric, d.last), trend_words(d) or "-", said)
     show(table)
+    _show_chance(drifts, charts)
+
+
+def _show_chance(drifts: "Sequence[Drift]", charts: int) -> None:
+    """How often an alarm is false, where there are charts."""
+    if any(d.threshold == d.threshold for d in drifts):
+        show(f"The chance of any false alarm is at most 5 % in 30 runs, for the {counted(charts, 'error rate')} of the device together.")
 
 
 @app.command("site")
@@ -363,7 +424,8 @@ def export(
             raise InputError(_empty(history))
         texts = _export(history, entries, metric, json=json)
         if out is None:
-            sys.stdout.writelines(texts)
+            with reader_may_leave():
+                sys.stdout.writelines(texts)
             return
         with out.open("w", encoding="utf-8", newline="") as file:
             file.writelines(texts)

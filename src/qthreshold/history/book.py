@@ -20,7 +20,7 @@ from qthreshold.history.tables import points, runs, series
 from qthreshold.identity import canonical_json
 from qthreshold.measurements import Measurements
 from qthreshold.numerics.intervals import student_t
-from qthreshold.series import Series
+from qthreshold.series import LeftOut, Series, left_out, what_counts
 from qthreshold.suggest import near_matches
 
 __all__ = ["History", "RunEntry", "seconds"]
@@ -250,18 +250,18 @@ class History:
         Args:
             device: Its name.
             metric: Of :data:`.measurements.METRICS`.
-            target: Pair (``3-4``) or qubit (``5``), where the metric is of one.
+            target: Pair (``3-4`` or ``4-3``) or qubit (``5``), where the metric is of one.
             last: Only from the newest so many runs of the device.
 
         Returns:
             With intervals at the level of the newest run. Those of runs at another level are widened or narrowed by quantiles of Student's t,
-            which leaves the standard errors as they are.
+            which leaves the standard errors as they are. Runs that were measured or counted otherwise than the newest are left out, as it says.
 
         Raises:
             InputError: There is no such device, metric or target.
         """
         with self._database.reading() as connection:
-            found = self._series(connection, device, metric, last, target)
+            found = self._series(connection, device, metric, last, target) or self._series(connection, device, metric, last, _turned(target))
             if not found:
                 raise InputError(self._no_series(connection, device, metric, target, last))
             return found[0]
@@ -269,14 +269,23 @@ class History:
     def all_series(self, device: str, metric: str, last: int | None = 200) -> list[Series]:
         """A number of every target of a device over time: pairs or qubits in their order; arguments as of :meth:`series`.
 
+        Returns:
+            Empty if the metric has no number in the newest so many runs that were measured and counted as the newest.
+
         Raises:
             InputError: There is no such device or metric.
         """
         with self._database.reading() as connection:
             found = self._series(connection, device, metric, last)
-            if not found:
+            if not found and connection.execute(select(series.c.id).where(series.c.device == device, series.c.metric == metric)).first() is None:
                 raise InputError(self._no_series(connection, device, metric, "", last))
             return found
+
+    def metrics(self, device: str) -> dict[str, int]:
+        """How many series of each metric a device has: one of the whole device, one of each pair or qubit."""
+        with self._database.reading() as connection:
+            query = select(series.c.metric, func.count().label("number")).where(series.c.device == device).group_by(series.c.metric)
+            return {row.metric: row.number for row in connection.execute(query)}
 
     def targets(self, device: str, metric: str) -> list[str]:
         """Targets of which a device has a metric, in their order."""
@@ -370,8 +379,9 @@ class History:
         if metric not in metrics:
             return f"{device} has no metric {metric!r} in {self.name}; {near_matches(metric, metrics)}"
         known = list(connection.scalars(select(series.c.target).where(series.c.device == device, series.c.metric == metric)))
-        if target in known:
-            return f"the last {last} runs of {device} have no {metric} {target}".rstrip()
+        if target in known or _turned(target) in known:
+            which = "the runs" if last is None else f"the last {last} runs"
+            return f"{which} of {device} that were measured as its newest have no {metric} {target}".rstrip()
         if known == [""]:
             return f"{metric} is of the whole device; leave the target {target!r} out"
         if not target:
@@ -426,7 +436,8 @@ class History:
         if not targets:
             return []
         head = runs.c.id, runs.c.run_id, runs.c.taken, runs.c.calibrated, runs.c.level
-        alike = runs.c.context == connection.scalar(_newest(device, 1, runs.c.context))  # what was measured otherwise is another series
+        texts, lacking = self._alike(connection, device, metric, last)
+        alike = runs.c.context.in_(texts)
         order = {row.id: row for row in reversed(connection.execute(_newest(device, last, *head).where(alike)).all())}
         query = select(points.c.series, points.c.run, *(points.c[n] for n in _NUMBERS), points.c.status)
         if last is not None:
@@ -439,15 +450,32 @@ class History:
             by_series.setdefault(row[0], {})[row[1]] = row
         try:
             made = [
-                _make_series(device, metric, targets[number], [(order[run], by_run[run]) for run in order if run in by_run])
+                _make_series(device, metric, targets[number], [(order[run], by_run[run]) for run in order if run in by_run], lacking)
                 for number, by_run in by_series.items()
+                if not by_run.keys().isdisjoint(order)
             ]
         except _DAMAGE as error:
             raise damaged(self._location, f"the runs of {device} are not as they were written: {error}") from None
         return sorted(made, key=lambda s: _in_order(s.target))
 
+    def _alike(self, connection: Connection, device: str, metric: str, last: int | None) -> tuple[list[str], LeftOut]:
+        """Contexts in which a metric means what it means in the newest run, as they are stored; and what of the newest runs has others."""
+        looked_at = _newest(device, last, runs.c.context).subquery()
+        counts = connection.execute(select(looked_at.c.context, func.count()).group_by(looked_at.c.context)).all()
+        current = connection.scalar(_newest(device, 1, runs.c.context))
+        if current is None:  # somebody removed the runs a moment ago
+            return [], LeftOut()
+        try:
+            newest = json.loads(current)
+            stored = {text: json.loads(text) for text in connection.scalars(select(runs.c.context).where(runs.c.device == device).distinct())}
+            here = what_counts(metric, newest)
+            alike = [text for text, context in stored.items() if what_counts(metric, context) == here]
+            return alike, left_out(metric, newest, [(stored[text], number) for text, number in counts])
+        except _DAMAGE as error:
+            raise damaged(self._location, f"the runs of {device} are not as they were written: {error}") from None
 
-def _make_series(device: str, metric: str, target: str, rows: Sequence[tuple[Any, Any]]) -> Series:
+
+def _make_series(device: str, metric: str, target: str, rows: Sequence[tuple[Any, Any]], lacking: LeftOut) -> Series:
     heads, found = zip(*rows, strict=True)
     if not all(type(row[6]) is str for row in found):
         raise ValueError("a status is no text")
@@ -458,7 +486,7 @@ def _make_series(device: str, metric: str, target: str, rows: Sequence[tuple[Any
     return Series(
         device=device, metric=metric, target=target, level=level, run_ids=tuple(h.run_id for h in heads),
         taken_at=np.array([h.taken for h in heads], dtype=float), calibrated_at=np.array([h.calibrated for h in heads], dtype=float),
-        best=best, low=low, high=high, dof=dof, status=tuple(row[6] for row in found),
+        best=best, low=low, high=high, dof=dof, status=tuple(row[6] for row in found), left_out=lacking,
     )  # fmt: skip
 
 
@@ -527,6 +555,11 @@ def _remove(connection: Connection, numbers: Sequence[int]) -> None:
         connection.execute(delete(runs).where(runs.c.id.in_(some)))
     if numbers:
         connection.execute(delete(series).where(~select(text("1")).where(points.c.series == series.c.id).exists()))
+
+
+def _turned(target: str) -> str:
+    """A pair the other way round."""
+    return "-".join(reversed(target.split("-")))
 
 
 def _in_order(target: str) -> tuple[list[int], str]:

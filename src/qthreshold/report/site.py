@@ -10,8 +10,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from qthreshold.drift import DAY, DeviceDrift, Drift
+from qthreshold.measurements import PER_TARGET
 from qthreshold.report.page import NO_FIGURES, drawn, has_figures, render_template
-from qthreshold.report.trendtext import day, drift_sentence, series_name, state_words, step_words, trend_words, value_words
+from qthreshold.report.trendtext import day, drift_sentence, left_out_words, series_name, state_words, step_words, trend_words, value_words
 from qthreshold.report.words import many, shown_name
 from qthreshold.series import Series
 from qthreshold.verdict import NOTICE
@@ -23,6 +24,7 @@ __all__ = ["drift_lines", "page_name", "site_files", "trend_plates"]
 
 _ANSWERS = ("cnot_error.mean", "connected_working_qubits", "readout_error.mean", "one_qubit_error.mean")
 _FIGURES = (*_ANSWERS, "cnot_error.worst", "readout_error.worst")
+_OF_PARTS, _OF_ALL = "of errors of single pairs and qubits", "of all numbers but errors of single pairs and qubits"
 _SHOWN = 8  # pairs and qubits with an alarm that get a figure
 _SLUG = 40  # letters of a name that its file keeps
 
@@ -78,7 +80,10 @@ def _index(devices: Sequence[tuple[DeviceDrift, str]], now: float) -> str:
         )
         for d, page in devices
     ]  # fmt: skip
-    return render_template("fleet.html", title="Devices over time", answer=answer, rows=rows, made=day(now), notice=NOTICE)
+    lacking = [f"{shown_name(d.device)}: {said}" for d, _ in devices for said in _left_out(d)]
+    if lacking:
+        answer += f" Runs of {many(sum(bool(d.left_out) for d, _ in devices), 'device')} are left out, see below."
+    return render_template("fleet.html", title="Devices over time", answer=answer, lacking=lacking, rows=rows, made=day(now), notice=NOTICE)
 
 
 def _days(last: float, now: float) -> str:
@@ -99,7 +104,16 @@ def drift_lines(device: DeviceDrift) -> list[str]:
     answer = f"{name}: {many(len(worse), 'alarm')} to the worse" if worse else f"{name}: no alarm to the worse"
     if len(alarms) > len(worse):
         answer += f", {len(alarms) - len(worse)} to the better"
-    return [f"{answer}.", *(drift_sentence(d) for d in alarms)]
+    return [" ".join([f"{answer}.", *_left_out(device)]), *(drift_sentence(d) for d in alarms)]
+
+
+def _left_out(device: DeviceDrift) -> list[str]:
+    """Which runs are not looked at, in sentences; some count for errors of single pairs and qubits only."""
+    metrics = {s.metric for s in device.series}
+    return [
+        left_out_words(what, "" if set(of) == metrics else _OF_PARTS if set(of) <= {*PER_TARGET} - {"works"} else _OF_ALL)
+        for what, of in device.left_out.items()
+    ]
 
 
 def _page(device: DeviceDrift, now: float) -> str:

@@ -84,7 +84,7 @@ def _limits(axes: Axes, series: Series, values: Real, errors: Real) -> None:
 def _line(axes: Axes, series: Series, drift: Drift) -> None:
     """The trend and its band."""
     fit = series_trend(series, drift.trend.level)
-    if series.metric in COUNTS or np.isnan(drift.trend.best) or np.isnan(fit.slope):
+    if series.metric in COUNTS or drift.too_short or np.isnan(drift.trend.best) or np.isnan(fit.slope):
         return
     measured = series.taken_at[np.isfinite(known_values(series)[0])]
     days = np.linspace(measured[0] - series.taken_at[0], measured[-1] - series.taken_at[0], 60) / DAY

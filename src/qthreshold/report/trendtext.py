@@ -9,16 +9,19 @@ import numpy.typing as npt
 from qthreshold.drift import COUNTS, Drift, known_values
 from qthreshold.identity import Interval
 from qthreshold.measurements import METRICS
-from qthreshold.report.words import number, shown_name
-from qthreshold.series import Series
+from qthreshold.report.words import many, number, shown_name
+from qthreshold.series import LeftOut, Series
 
 __all__ = [
-    "alarm_words", "day", "drift_sentence", "plain_value", "series_name", "state_words", "step_words", "trend_text", "trend_words", "value_words",
+    "alarm_words", "day", "drift_sentence", "left_out_words", "plain_value", "series_name", "state_words", "step_words", "trend_text", "trend_words",
+    "value_words",
 ]  # fmt: skip
 
 Real = npt.NDArray[np.float64]
 
 _LABEL = 11  # letters of a value at the axis
+_DIFFERENCES = 4  # that are named
+_STEADY = 0.01  # a change of a count, over all of its runs, that is none
 
 
 def trend_text(series: Series, drift: Drift, *, width: int = 76, height: int = 10) -> str:
@@ -49,12 +52,12 @@ def trend_text(series: Series, drift: Drift, *, width: int = 76, height: int = 1
         label = plain_value(series.metric, top - i * step, digits=3) if i % 3 == 0 or i == height - 1 else ""
         lines.append(f"{label:>{_LABEL}} |{row}".rstrip())
     lines.append(f"{'':>{_LABEL}} +{'-' * used}")
-    if (marks := _marks(series, drift, column)).strip():
-        lines.append(f"{'':>{_LABEL}}  {marks}".rstrip())
+    marks = _marks(series, drift, column)
+    lines += [f"{'':>{_LABEL}}  {line}".rstrip() for line in marks]
     first, last = day(float(series.taken_at[0])), day(float(series.taken_at[-1]))
     gap = max(used - len(first) - len(last), 2)
     lines.append(f"{'':>{_LABEL}}  {first}{' ' * gap}{last}" if first != last else f"{'':>{_LABEL}}  {first}")
-    lines.append(f"{'':>{_LABEL}}  {METRICS[series.metric]}; o estimate, : interval{_legend(marks)}")
+    lines.append(f"{'':>{_LABEL}}  {METRICS[series.metric]}; o estimate, : interval{_legend(''.join(marks))}")
     return "\n".join(lines)
 
 
@@ -91,17 +94,19 @@ def _row(i: int, height: int, span: tuple[float, float], best: Real, low: Real, 
     return "".join("o" if e else ":" if b else " " for e, b in zip(estimate, inside, strict=True))
 
 
-def _marks(series: Series, drift: Drift, column: npt.NDArray[np.int64]) -> str:
-    """A line below the axis: calibrations, steps and the alarm."""
-    marks = [" "] * (int(column.max()) + 1)
+def _marks(series: Series, drift: Drift, column: npt.NDArray[np.int64]) -> list[str]:
+    """Lines below the axis, each kind on its own, since they may be of one run: calibrations, steps and the alarm."""
     new = np.flatnonzero(np.isfinite(series.calibrated_at) & (np.diff(series.calibrated_at, prepend=np.nan) != 0))
-    for k in new[1:] if new.size and new[0] == 0 else new:
-        marks[column[k]] = "c"
-    for change in drift.changes:
-        marks[column[series.run_ids.index(change.run_id)]] = "s"
-    if drift.alarm is not None:
-        marks[column[series.run_ids.index(drift.alarm.run_id)]] = "!"
-    return "".join(marks)
+    kinds = {
+        "c": (new[1:] if new.size and new[0] == 0 else new).tolist(),
+        "s": [series.run_ids.index(change.run_id) for change in drift.changes],
+        "!": [series.run_ids.index(drift.alarm.run_id)] if drift.alarm is not None else [],
+    }
+    lines = []
+    for letter, of in kinds.items():
+        here = {int(column[k]) for k in of}
+        lines += ["".join(letter if c in here else " " for c in range(max(here) + 1))] if here else []
+    return lines
 
 
 def _legend(marks: str) -> str:
@@ -145,13 +150,27 @@ def trend_words(drift: Drift) -> str:
     t = drift.relative if relative else drift.trend
     if math.isnan(t.best):
         return "too few runs for a trend" if drift.measured < 3 and drift.metric != "works" and drift.measured else ""
-    form = _percent if relative else number
+    if drift.too_short:
+        return f"too short a time for a trend ({_hours(24 * drift.days)})"
+    if drift.metric in COUNTS and max(abs(t.low), abs(t.high)) * drift.days < _STEADY:
+        return "steady"
+    form = _percent if relative else _small
     unit = " %" if relative else ""
     span = f"({100 * t.level:g} %: {form(t.low)} to {form(t.high)}{unit})"
     if t.low <= 0 <= t.high:
         return f"no clear trend {span.replace(')', ' a day)')}"
     low, high = sorted((abs(t.low), abs(t.high)))
     return f"{'rises' if t.best > 0 else 'falls'} by {form(abs(t.best))}{unit} a day ({100 * t.level:g} %: {form(low)} to {form(high)}{unit})"
+
+
+def _hours(hours: float) -> str:
+    """A time of less than a day."""
+    return many(round(hours), "hour") if hours >= 1 else many(max(round(60 * hours), 1), "minute")
+
+
+def _small(change: float) -> str:
+    """Change of a count."""
+    return f"{change:.2g}"
 
 
 def _percent(share: float) -> str:
@@ -180,6 +199,26 @@ def state_words(drift: Drift) -> str:
     return alarm_words(drift) if stopped else f"{drift.alarm.kind}, alarm since {day(drift.alarm.taken_at)}"
 
 
+def left_out_words(left_out: LeftOut, where: str = "") -> str:
+    """Which runs are not looked at, and why; empty where all are.
+
+    Args:
+        left_out: What a series lacks.
+        where: What lacks them, such as ``of the device as a whole``; empty where that is clear.
+
+    Example:
+        >>> left_out_words(LeftOut(runs=30, differences=(("criterion cnot_error", "0.1", "0.05"),)))
+        '30 earlier runs are left out: they were measured or counted otherwise (criterion cnot_error: 0.1 there, 0.05 here).'
+    """
+    if not left_out.runs:
+        return ""
+    said = [f"{shown_name(name)}: {shown_name(there)} there, {shown_name(here)} here" for name, there, here in left_out.differences[:_DIFFERENCES]]
+    more = [f"and {len(left_out.differences) - _DIFFERENCES} more"] if len(left_out.differences) > _DIFFERENCES else []
+    one = left_out.runs == 1
+    head = f"{many(left_out.runs, 'earlier run')} {'is' if one else 'are'} left out{f' {where}' if where else ''}"
+    return f"{head}: {'it was' if one else 'they were'} measured or counted otherwise ({'; '.join([*said, *more])})."
+
+
 def step_words(metric: str, size: Interval) -> str:
     """Height of a step: ``up by 1.2e-3 (1.0e-3 to 1.4e-3)``."""
     low, high = sorted((abs(size.low), abs(size.high))) if size.low * size.high > 0 else (0.0, max(abs(size.low), abs(size.high)))
@@ -200,8 +239,10 @@ def value_words(metric: str, value: Interval) -> str:
 
 def plain_value(metric: str, value: float, digits: int = 3) -> str:
     """A value as it is written: counts and probabilities as plain numbers, errors as 4.1e-3."""
-    if math.isnan(value):
+    if not math.isfinite(value):
         return "-"
+    if metric in COUNTS and value == round(value):
+        return f"{value:,.0f}"
     return f"{value:,.{digits}g}" if metric in (*COUNTS, "works") else number(value, digits)
 
 
