@@ -96,12 +96,18 @@ def test_the_gate_is_read_from_the_run_directory(finished, call, code, outcome):
         (finished / "check.json").unlink()
 
 
-def test_a_run_can_be_given_the_time_it_was_made_at(finished, call):
+def test_a_run_can_be_given_the_time_it_was_made_at_and_keeps_it(finished, call, monkeypatch, capsys):
     assert call("add", finished, "--taken-at", "2020-02-29T12:00:00+02:00").code == 0
     assert "2020-02-29 10:00" in call("list").out
-    answer = call("add", finished)
+    assert call("add", finished).code == 0
+    recorded = here(["check", str(finished), "--history", "qthreshold-history.db", "--record"], monkeypatch, capsys)
+    assert "Was there already in qthreshold-history.db as passed." in recorded.out
+    assert "2020-02-29 10:00" in call("list").out
+    answer = call("add", finished, "--taken-at", "2020-02-29T13:00:00+02:00")
     assert answer.code == 2
     assert "with other content (taken_at)" in answer.err
+    assert call("add", finished, "--replace").code == 0
+    assert "2020-02-29" not in call("list").out
     for wrong in ("yesterday", "2020-02-30T00:00:00Z", "2020-02-29T12:00:00"):
         answer = call("add", finished, "--taken-at", wrong)
         assert (answer.code, answer.err.count("\n")) == (2, 1)

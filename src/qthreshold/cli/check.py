@@ -172,7 +172,7 @@ def _record(where: str, directory: Path, result: "CheckResult", *, quiet: bool) 
         return True
     try:
         with open_history(where, create=True) as history:
-            added = history.add(ci.measured(directory), outcome=result.outcome)
+            added = history.add(history.at_known_time(ci.measured(directory)), outcome=result.outcome)
             kept = history.entry(result.run_id).outcome
             if kept != result.outcome:
                 remedy = f"'qthreshold history add {shown(directory)} --replace' takes {result.outcome}"

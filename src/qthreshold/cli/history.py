@@ -103,8 +103,9 @@ def add(
         if first is not None:
             with _open(where, create=True) as history:
                 for directory, measurements, outcome in itertools.chain([first], found):
+                    known = measurements if moment is not None or replace else history.at_known_time(measurements)
                     try:
-                        added = history.add(measurements, outcome, replace=replace)
+                        added = history.add(known, outcome, replace=replace)
                     except InputError as error:  # of this run; what is wrong with the history itself ends it all
                         _leave_out(directory, error, left_out, alone=len(directories) == 1)
                         continue

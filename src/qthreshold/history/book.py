@@ -141,6 +141,12 @@ class History:
                 connection.execute(insert(points), sorted(rows, key=lambda row: row["series"]))
         return True
 
+    def at_known_time(self, measurements: Measurements) -> Measurements:
+        """The same, made when the history says that the run was made, which somebody may have stated; unchanged if it has no such run."""
+        with self._database.reading() as connection:
+            known = connection.execute(select(runs.c.taken_at).where(runs.c.run_id == measurements.run_id)).scalar_one_or_none()
+        return measurements if known is None else measurements.replace(taken_at=known)
+
     def _other_numbers(self, connection: Connection, new: Measurements) -> str:
         old = self._read(connection, new.run_id)
         names = [f.name for f in fields(Measurements)]
