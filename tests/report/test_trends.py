@@ -2,10 +2,11 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from qthreshold.drift import find_drift
-from qthreshold.report.drawing import svg
+from qthreshold.report.drawing import png, svg
 from qthreshold.report.trends import SIZE, trend
 from qthreshold.report.trendtext import drift_sentence, step_words, trend_text
 from reference.histories import count_series, noise, series_of, works_series
@@ -168,3 +169,20 @@ def test_every_series_can_be_drawn(values):
     text = svg(lambda figure: trend(figure.subplots(), series, drift), SIZE, "t", "A trend.", inline=True)
     assert 'aria-label="A trend."' in text
     assert drawn(*found(count_series([7, 7, 7, 6, 6]))).get_ylabel() == "connected qubits"
+
+
+@pytest.mark.parametrize("value", [1.84e-2, 2.5e-6, 0.42, 1.0])
+def test_the_label_of_the_axis_is_whole_whatever_stands_beside_it(value):
+    size, boxes = SIZE, []
+
+    def draw(figure):
+        trend(figure.subplots(), *found(series_of([value], error=value / 7)))
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        label, ticks = figure.axes[0].yaxis.label, figure.axes[0].get_yticklabels()
+        boxes.append((label.get_window_extent().x0, [label.get_window_extent().x1 <= t.get_window_extent().x0 + 1 for t in ticks if t.get_text()]))
+
+    png(draw, size)
+    left, apart = boxes[0]
+    assert left >= 0
+    assert all(apart)

@@ -69,7 +69,7 @@ def trend(axes: Axes, series: Series, drift: Drift, *, label: str = "") -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.3g}" if plain else short(float(f"{v:.3g}")) if v else "0"))
     axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.14), ncols=6, handlelength=1.2, handletextpad=0.5, borderaxespad=0.0, columnspacing=1.1)
     box = axes.get_position()
-    axes.set_position((box.x0, box.y0 - 0.02, box.width, box.height * 0.9))
+    axes.set_position((box.x0 + 0.02, box.y0 - 0.02, box.width - 0.02, box.height * 0.9))  # at the left, room for 1.95e-2 beside the label
 
 
 def _limits(axes: Axes, series: Series, values: Real, errors: Real) -> None:
