@@ -1,5 +1,6 @@
 """The figures of a report: which there are for a run, how each is drawn, and the sentence that says what it shows."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -96,7 +97,7 @@ def comparison_plates(runs: Sequence[tuple[str, RunRecords]]) -> list[Plate]:
     medians = [f"{label}: {number(float(np.nanmedian(r.fits.cnot[:, 0])))}" for label, r in runs if np.isfinite(r.fits.cnot[:, 0]).any()]
     return [
         Plate(
-            name="staircase", group="bands", title="Where the devices stand", alt=alt, size=(7.4, 4.6),
+            name="staircase", group="bands", title="Where the devices stand", alt=alt, size=(7.4, 4.6 + _named_below(len(points))),
             caption=f"{_on_the_stairs(rules)} Bars are intervals of count and mean error.",
             draw=lambda figure: figures.staircase(figure.subplots(), rules, points[0], others=points[1:]),
         ),
@@ -126,6 +127,11 @@ def _deciding(run: RunRecords) -> list[Instrument]:
     return [i for i in run.instruments if i.id in given]
 
 
+def _named_below(points: int) -> float:
+    """Inches that the names of points take where they stand below a staircase."""
+    return figures.LEGEND_LINE * math.ceil(points / 2) if points > figures.NAMED else 0.0
+
+
 def _on_the_stairs(rules: Sequence[Instrument]) -> str:
     return "On the staircase or below it an entry is met." if rules else "No instrument gives a verdict, so no limit is drawn."
 
@@ -149,7 +155,7 @@ def _staircase(run: RunRecords, summary: dict[str, Any], others: Sequence[Point]
     return Plate(
         name="staircase", group="bands", title="Limit of the C-NOT error against the number of qubits",
         alt=f"{shown_name(run.device.name)}: {reason}.",
-        caption=caption, size=(7.4, 4.7), draw=draw,
+        caption=caption, size=(7.4, 4.7 + _named_below(1 + len(others))), draw=draw,
     )  # fmt: skip
 
 
