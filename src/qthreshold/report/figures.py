@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
@@ -269,21 +270,28 @@ def _curve(fits: FittedErrors, row: int, arm: int, m: npt.NDArray[Any]) -> tuple
     return a * p**m + b, half
 
 
-def histogram(axes: Axes, errors: Real, mean: float, limits: Sequence[tuple[str, float]]) -> None:
+def histogram(axes: Axes, errors: Real, mean: float, limits: Sequence[tuple[str, float]], *, rest: Real | None = None) -> None:
     """C-NOT errors of all pairs on a logarithmic axis, with the mean and the limits of the law.
 
     Args:
         axes: To draw on.
-        errors: Of the pairs, ``(M,)``; NaN where there is none.
-        mean: Mean over the counted pairs.
+        errors: Of the counted pairs, ``(M,)``; NaN where there is none.
+        mean: Mean over them.
         limits: Names and values.
+        rest: Of pairs that are not counted.
     """
-    seen = np.maximum(errors[np.isfinite(errors)], FLOOR)
+    counted, out = (np.maximum(e[np.isfinite(e)], FLOOR) for e in (errors, np.zeros(0) if rest is None else rest))
+    seen = np.concatenate([counted, out])
     marks = [v for _, v in limits]
     if seen.size:
         low, high = min([seen.min(), *marks]) * 0.8, max([seen.max(), *marks]) * 1.25
         bins = np.geomspace(low, high, int(np.clip(3 * math.sqrt(seen.size), 12, 48)))
-        counts, *_ = axes.hist(seen, bins=bins.tolist(), color=_SOFT, edgecolor=_ACCENT, linewidth=0.7)
+        counts, *_ = axes.hist(counted, bins=bins.tolist(), color=_SOFT, edgecolor=_ACCENT, linewidth=0.7)
+        if out.size:
+            more, *_ = axes.hist(out, bins=bins.tolist(), bottom=counts, color="none", edgecolor=_MUTED, linewidth=0.9, ls=(0, (2, 1.5)))
+            axes.legend(handles=[Patch(fc="none", ec=_MUTED, lw=0.9, ls=(0, (2, 1.5)), label="not counted")], loc="upper left",
+                        bbox_to_anchor=(0.0, 0.82), borderpad=0.0, handlelength=1.4)  # fmt: skip
+            counts = np.add(counts, more)
         axes.set_ylim(0, 1.4 * float(np.max(counts)))  # names of limits stand above the bars
     axes.set_xscale("log")
     trans = axes.get_xaxis_transform()
