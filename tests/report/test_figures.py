@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.console import Console
 
@@ -209,6 +210,25 @@ def test_where_no_pair_is_counted_numbers_of_all_pairs_say_so():
     assert "none of them counted, from" in found["histogram"].alt
     assert all("; not counted; " in p.alt for p in found.values() if p.group == "decays")
     assert "No pair of a and b is counted" in comparison_plates([("a", run), ("b", run)])[1].caption
+
+
+@pytest.mark.parametrize("mean", [6e-6, 1e-3, 2.33e-2, 4.9e-2])
+@pytest.mark.parametrize("limits", [[], [1e-4, 1e-3], [6e-2, 7e-2], [6e-3]])
+def test_names_of_lines_in_the_histogram_stay_inside_it(mean, limits):
+    def draw(figure):
+        figures.histogram(figure.subplots(), np.geomspace(5e-6, 5e-2, 9), mean, [(f"{v:g}, limit at this size", v) for v in limits])
+
+    with drawing._styled({}):
+        figure = drawing._drawn(draw, (4.7, 3.6))
+        figure.set_dpi(160)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        (ax,) = figure.axes
+        frame, boxes = ax.get_window_extent(), [t.get_window_extent(canvas.get_renderer()) for t in ax.texts]
+    assert len(boxes) == 1 + len(limits)
+    for k, box in enumerate(boxes):
+        assert frame.x0 <= box.x0 < box.x1 <= frame.x1
+        assert not any(box.overlaps(other) for other in boxes[:k])
 
 
 def test_estimates_that_miss_the_truth_are_the_squares():

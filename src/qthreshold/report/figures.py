@@ -290,21 +290,36 @@ def histogram(axes: Axes, errors: Real, mean: float, limits: Sequence[tuple[str,
         if out.size:
             more, *_ = axes.hist(out, bins=bins.tolist(), bottom=counts, color="none", edgecolor=_MUTED, linewidth=0.9, ls=(0, (2, 1.5)))
             axes.legend(handles=[Patch(fc="none", ec=_MUTED, lw=0.9, ls=(0, (2, 1.5)), label="not counted")], loc="upper left",
-                        bbox_to_anchor=(0.0, 0.82), borderpad=0.0, handlelength=1.4)  # fmt: skip
+                        bbox_to_anchor=(0.0, 0.77), borderpad=0.0, handlelength=1.4)  # fmt: skip
             counts = np.add(counts, more)
-        axes.set_ylim(0, 1.4 * float(np.max(counts)))  # names of limits stand above the bars
+        axes.set_ylim(0, (1.5 if out.size else 1.4) * float(np.max(counts)))  # names of limits stand above the bars
     axes.set_xscale("log")
-    trans = axes.get_xaxis_transform()
-    for k, (name, value) in enumerate(limits):
+    for _, value in limits:
         axes.axvline(value, color=_SECOND, lw=1.5)
-        axes.text(value, 0.98 - 0.08 * k, f" {name} ", color=_SECOND, transform=trans, va="top", ha="left", fontsize=8)
     if not math.isnan(mean):
         axes.axvline(max(mean, FLOOR), color=_INK, lw=1.3, ls="--")
-        axes.text(max(mean, FLOOR), 0.82, f" mean {number(mean)}", color=_INK, transform=trans, va="top", fontsize=8)
+    for k, (name, value) in enumerate(limits):
+        _beside_line(axes, name, value, 0.98 - 0.08 * k, _SECOND)
+    if not math.isnan(mean):
+        _beside_line(axes, f"mean {number(mean)}", max(mean, FLOOR), 0.82, _INK)
     axes.set_xlabel("C-NOT error")
     axes.set_ylabel("pairs")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     _log_errors(axes.xaxis)
+
+
+def _beside_line(axes: Axes, name: str, x: float, height: float, colour: str) -> None:
+    """A name to the right of an upright line; to the left where it would leave the axes."""
+    axes.get_xlim()  # until asked for, limits are not those of what was drawn
+    for side, way in (("left", 1), ("right", -1)):
+        text = axes.annotate(
+            name, (x, height), (3 * way, 0), xycoords=axes.get_xaxis_transform(), textcoords="offset points", va="top", ha=side, color=colour,
+            fontsize=8,
+        )  # fmt: skip
+        box, frame = text.get_window_extent(), axes.get_window_extent()
+        if way < 0 or box.x1 <= frame.x1 or box.x0 - box.width < frame.x0:
+            return
+        text.remove()
 
 
 def truth(axes: Axes, true: Truth, fits: FittedErrors) -> None:
