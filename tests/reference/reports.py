@@ -86,6 +86,13 @@ def nothing_left(decays):
     return decays.replace(two_qubit_survived=survived)
 
 
+def readout_lost(decays):
+    """A dead readout of qubit 6: its pairs have estimates, but are not counted."""
+    wrong = decays.readout_wrong.copy()
+    wrong[6] = decays.readout_shots[6] // 2
+    return decays.replace(readout_wrong=wrong)
+
+
 def one_pair_lost(decays):
     """The same for the first pair only."""
     survived = decays.two_qubit_survived.copy()

@@ -122,7 +122,8 @@ def test_the_sentence():
     device = hurt()
     fits = fitted_of(device, cnot=[1e-3, 2e-3, 3e-3, np.nan, 9.12e-3, 6e-3, 7e-3][: len(device.usable_edges)])
     assert map_alt(device, fits, metrics_of(device, fits)) == (
-        "12 qubits, 11 pairs; C-NOT error: worst pair 7-8 at 9.1e-3, best 0-1 at 1.0e-3; 9 qubits not counted, 5 pairs failed or excluded."
+        "12 qubits, 11 pairs; C-NOT error: worst pair 4-5 at 3.0e-3, best 3-4 at 2.0e-3; 9 qubits not counted, "
+        "4 pairs measured but not counted, 5 pairs failed or excluded."
     )
     part = fitted_of(line_device("cz", 4), edges=[1], estimate="upper")
     assert map_alt(line_device("cz", 4), part, metrics_of(line_device("cz", 4), part)) == (
@@ -168,8 +169,10 @@ def test_what_failed_what_is_missing_and_what_is_cut_off_differ_by_more_than_col
     assert {row for row, look in pair.items() if look["stroke"] in PALETTE} == kept
     assert {row for row, look in pair.items() if look["stroke"] == MUTED} == silent
     assert {row for row, look in pair.items() if look["stroke"] == BAD} == pair.keys() - kept - silent
-    assert all(("stroke-dasharray" in look) == (row not in kept) for row, look in pair.items())
     metrics = metrics_of(device, fitted_of(device, cnot=error, edges=measured))
+    counted = {f"pair-{a}-{b}" for a, b in device.edges[metrics.member_edges].tolist()}
+    assert counted < kept
+    assert all(("stroke-dasharray" in look) == (row not in counted) for row, look in pair.items())
     down = {f"qubit-{q}" for q in np.flatnonzero(metrics.works < 0.5)}
     assert "qubit-2" in down
     assert {row for row, look in qubit.items() if look["stroke"] == BAD} == down
@@ -179,7 +182,8 @@ def test_what_failed_what_is_missing_and_what_is_cut_off_differ_by_more_than_col
     crosses = [e for e in picture.root.iter(f"{SVG}path") if e.attrib["d"].count("m-") and "data-row" not in e.attrib]
     assert sum(e.attrib["d"].count("M") for e in crosses) == len(pair.keys() - kept - silent) + len(down) + 2  # and two in the legend
     legend = {text for text, _ in picture.texts}
-    assert {"pair failed or excluded", "pair not measured", "qubit not working", "working, but not counted"} <= legend
+    assert {"pair failed or excluded", "pair not measured", "pair measured but not counted"} <= legend
+    assert {"qubit not working", "working, but not counted"} <= legend
     assert "qubit not measured" not in legend
 
 

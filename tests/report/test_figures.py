@@ -3,22 +3,31 @@
 import ast
 import dataclasses
 import inspect
+import io
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from rich.console import Console
 
 from qthreshold.errors import InputError
 from qthreshold.identity import Interval
 from qthreshold.report import drawing, figures, plates
+from qthreshold.report.chip import map_alt
+from qthreshold.report.content import key_figures, worst_pair_rows
+from qthreshold.report.content import pair_rows as content_rows
 from qthreshold.report.plates import comparison_plates, pair_rows, run_plates
 from qthreshold.report.points import Point, metrics_point, stated_point
 from qthreshold.report.summary import make_summary
+from qthreshold.report.text import render
+from qthreshold.report.words import number
 from qthreshold.rulebook import load_instrument, load_instruments
-from reference.reports import grid_run, no_counts, nothing_left, one_pair_lost, reference_only
+from reference.devices import device_of
+from reference.reports import grid_run, no_counts, nothing_left, one_pair_lost, readout_lost, reference_only, run_of
 
 RUN = grid_run(rows=6, columns=7)
 
@@ -142,6 +151,84 @@ def test_the_histogram_counts_every_pair_with_an_estimate():
     figures.histogram(ax, run.fits.cnot[:, 0], run.metrics.mean.best, [("1e-3", 1e-3)])
     assert sum(p.get_height() for p in ax.patches) == np.isfinite(run.fits.cnot[:, 0]).sum() == len(run.device.edges) - 1
     assert 1e-3 in [line.get_xdata()[0] for line in ax.lines]
+
+
+def line_with_a_dead_qubit():
+    """A line of 8 whose best and worst pair lead to qubit 6, which does not work: six qubits and five pairs count."""
+    true = np.array([5e-3, 6e-3, 7e-3, 8e-3, 9e-3, 1e-3, 1.5e-2])
+    return run_of(device_of([(q, q + 1) for q in range(7)], "cz", 8), true, np.random.default_rng(1), change=readout_lost)
+
+
+def test_best_median_and_worst_are_of_counted_pairs_wherever_they_are_named():
+    run = line_with_a_dead_qubit()
+    s, m = make_summary(run), run.metrics
+    assert m.member_edges.tolist() == [0, 1, 2, 3, 4]
+    assert np.isfinite(run.fits.cnot[:, 0]).all()
+    best = run.fits.cnot[:5, 0]
+    names = {"Worst": best.argmax(), "Median": best.argsort()[2], "Best": best.argmin()}
+    assert pair_rows(run, "") == [(f"{word}: pair {k}-{k + 1}", k) for word, k in names.items()]
+    found = {p.name: p for p in run_plates(run, s)}
+    low, middle, high = (number(v) for v in (m.best.best, m.median.best, m.worst.best))
+    assert found["histogram"].alt.startswith(f"5 counted pairs from {low} to {high}, median {middle};")
+    assert found["histogram"].alt.endswith("; 2 pairs from " + " to ".join(number(v) for v in run.fits.cnot[5:, 0]) + " not counted.")
+    alt = map_alt(run.device, run.fits, m)
+    assert f"worst pair {names['Worst']}-{names['Worst'] + 1} at " in alt
+    assert f"best {names['Best']}-{names['Best'] + 1} at " in alt
+    assert "2 pairs measured but not counted" in alt
+    assert f"median {middle}" in key_figures(s)[1].value
+    assert "6-7" not in [row[0] for row in worst_pair_rows(s)]
+    spread = comparison_plates([("a", run), ("b", run)])[1]
+    assert f"a: {middle}, b: {middle}" in spread.alt
+    assert spread.title == "C-NOT errors of the counted pairs"
+    text = io.StringIO()
+    Console(file=text, width=100).print(render(s, "runs/a"))
+    table = text.getvalue().partition("worst pairs")[2]
+    assert "4-5" in table
+    assert "6-7" not in table
+
+
+def test_a_pair_that_is_not_counted_says_so():
+    run = line_with_a_dead_qubit()
+    s = make_summary(run)
+    (shown,) = (p for p in run_plates(run, s, pairs="6-7") if p.group == "decays")
+    assert "; not counted; " in shown.alt
+    status = {row[0]: row[-1] for row in content_rows(s)}
+    assert status["6-7"].startswith("ok, not counted")
+    assert "not counted" not in status["0-1"]
+    ax = axes()
+    figures.histogram(ax, run.fits.cnot[:5, 0], run.metrics.mean.best, [], rest=run.fits.cnot[5:, 0])
+    assert sum(p.get_height() for p in ax.patches if p.get_facecolor()[3]) == 5
+    assert sum(p.get_height() for p in ax.patches) == 7
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["not counted"]
+
+
+def test_where_no_pair_is_counted_numbers_of_all_pairs_say_so():
+    run = grid_run(change=lambda decays: decays.replace(readout_wrong=decays.readout_shots // 2), frontier=False)
+    assert not run.metrics.member_edges.size
+    assert np.isfinite(run.fits.cnot[:, 0]).any()
+    found = {p.name: p for p in run_plates(run, make_summary(run))}
+    assert "none of them counted, from" in found["histogram"].alt
+    assert all("; not counted; " in p.alt for p in found.values() if p.group == "decays")
+    assert "No pair of a and b is counted" in comparison_plates([("a", run), ("b", run)])[1].caption
+
+
+@pytest.mark.parametrize("mean", [6e-6, 1e-3, 2.33e-2, 4.9e-2])
+@pytest.mark.parametrize("limits", [[], [1e-4, 1e-3], [6e-2, 7e-2], [6e-3]])
+def test_names_of_lines_in_the_histogram_stay_inside_it(mean, limits):
+    def draw(figure):
+        figures.histogram(figure.subplots(), np.geomspace(5e-6, 5e-2, 9), mean, [(f"{v:g}, limit at this size", v) for v in limits])
+
+    with drawing._styled({}):
+        figure = drawing._drawn(draw, (4.7, 3.6))
+        figure.set_dpi(160)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        (ax,) = figure.axes
+        frame, boxes = ax.get_window_extent(), [t.get_window_extent(canvas.get_renderer()) for t in ax.texts]
+    assert len(boxes) == 1 + len(limits)
+    for k, box in enumerate(boxes):
+        assert frame.x0 <= box.x0 < box.x1 <= frame.x1
+        assert not any(box.overlaps(other) for other in boxes[:k])
 
 
 def test_estimates_that_miss_the_truth_are_the_squares():

@@ -23,7 +23,8 @@ def summary_of(qubits, pairs):
         ],
         "not_measured": {"readout_error": [], "one_qubit_error": []},
         "edges": [
-            {"edge": [i, i + 1], "cnot_error": interval(1e-3 * (1 + i / pairs)), "status": "ok", "reason": None, "true_cnot_error": 1.5e-3}
+            {"edge": [i, i + 1], "cnot_error": interval(1e-3 * (1 + i / pairs)), "status": "ok", "reason": None, "counted": True,
+             "true_cnot_error": 1.5e-3}
             for i in range(pairs)
         ],
         "working_qubits": interval(qubits), "connected_working_qubits": interval(qubits), "connected": "measured",

@@ -40,7 +40,9 @@ def map_alt(device: Device, fits: FittedErrors, metrics: DeviceMetrics) -> str:
     """
     state, error = _pair_states(device, fits)
     out = f"{_many(device.n_qubits, 'qubit')}, {_many(len(device.edges), 'pair')}"
-    known = np.flatnonzero(state == "measured")
+    measured = np.flatnonzero(state == "measured")
+    known = np.intersect1d(measured, metrics.member_edges)
+    outside, known = measured.size - known.size, known if known.size else measured
     if known.size:
         worst, best = known[error[known].argmax()], known[error[known].argmin()]
         high, low = number(error[worst], 2), number(error[best], 2)
@@ -48,8 +50,10 @@ def map_alt(device: Device, fits: FittedErrors, metrics: DeviceMetrics) -> str:
         out += f": worst pair {_name(device, worst)} at {high}, best {_name(device, best)} at {low}" if high != low else f" {high}"
     else:
         out += "; no C-NOT error measured"
-    parts = [(device.n_qubits - len(metrics.members), "qubit", "not counted"), (int((state == "failed").sum()), "pair", "failed or excluded")]
-    parts.append((int((state == "unmeasured").sum()), "pair", "not measured"))
+    parts = [
+        (device.n_qubits - len(metrics.members), "qubit", "not counted"), (outside, "pair", "measured but not counted"),
+        (int((state == "failed").sum()), "pair", "failed or excluded"), (int((state == "unmeasured").sum()), "pair", "not measured"),
+    ]  # fmt: skip
     rest = [f"{_many(count, what)} {how}" for count, what, how in parts if count]
     return out + (f"; {', '.join(rest)}" if rest else "") + "."
 
@@ -94,6 +98,7 @@ class _Shown:
         device: The device.
         at: Where everything is.
         pair, qubit: ``measured``, ``failed`` or ``unmeasured``; qubits also ``outside``: working, but not part of what is counted.
+        counted: Whether each pair is one that the mean runs over.
         error, readout: NaN where there is none, ``(E,)`` and ``(n,)``.
         error_scale, readout_scale: Their colours; None if there is nothing to colour.
     """
@@ -102,6 +107,7 @@ class _Shown:
     at: Placed
     pair: Codes
     qubit: Codes
+    counted: npt.NDArray[np.bool_]
     error: Real
     readout: Real
     error_scale: Scale | None
@@ -112,8 +118,9 @@ class _Shown:
         pair, error = _pair_states(device, fits)
         qubit, readout = _qubit_states(device, fits, metrics)
         return cls(
-            device=device, at=place(device.coordinates, device.edges, int((pair == "measured").sum())), pair=pair, qubit=qubit, error=error,
-            readout=readout, error_scale=make_scale(error), readout_scale=make_scale(readout),
+            device=device, at=place(device.coordinates, device.edges, int((pair == "measured").sum())), pair=pair, qubit=qubit,
+            counted=np.isin(np.arange(len(device.edges)), metrics.member_edges), error=error, readout=readout, error_scale=make_scale(error),
+            readout_scale=make_scale(readout),
         )  # fmt: skip
 
     @property
@@ -123,8 +130,8 @@ class _Shown:
 
     @property
     def worst(self) -> Ints:
-        """The pairs that stand out, worst first; none where all can be labelled."""
-        known = np.flatnonzero(self.pair == "measured")
+        """The counted pairs that stand out, worst first; none where all can be labelled."""
+        known = np.flatnonzero((self.pair == "measured") & (self.counted | ~self.counted.any()))
         if not self.named or known.size <= _FEW or self.error_scale is None:
             return np.zeros(0, dtype=np.int64)
         rows = known[np.argsort(-self.error[known], kind="stable")][:_LABELLED]
@@ -172,12 +179,15 @@ def _pairs(s: _Shown, ink: Ink) -> Iterable[str]:
         yield f'<g stroke-width="{pixels(width)}">'
         worst = s.worst
         for block in blocks:  # where lines cross, each stands out from those below
-            for rows, rim in ((np.setdiff1d(block, worst), 0.0), (np.intersect1d(block, worst), _RIM)):
+            inside = block[s.counted[block]]
+            for rows, rim in ((np.setdiff1d(inside, worst), 0.0), (np.intersect1d(block, worst), _RIM)):
                 if rows.size and s.at.casing + rim:
                     casing = f'stroke="{ink("ink")}" stroke-width="{pixels(width + s.at.casing + rim)}" pointer-events="none"'
                     yield f'<path {casing} d="{"".join(lines[i] for i in rows.tolist())}"/>'
             for k in np.unique(level[block]).tolist():
-                yield f'<g stroke="{PALETTE[k]}">{elements(block[level[block] == k])}</g>'
+                for rows, style in ((inside, ""), (np.setdiff1d(block, inside), ' stroke-dasharray="7 2.5"')):
+                    if (level[rows] == k).any():
+                        yield f'<g stroke="{PALETTE[k]}"{style}>{elements(rows[level[rows] == k])}</g>'
         yield "</g>"
     if failed.size:
         yield f'<g stroke="{ink("bad")}" stroke-width="{pixels(min(1.6, width))}" stroke-dasharray="4 3">{elements(failed)}</g>'
@@ -264,7 +274,14 @@ def _keys(s: _Shown, ink: Ink) -> list[Key]:
     cross = _crosses(np.zeros((1, 2)), 4.3, f' {bad} stroke-width="1.2"')
     lines = _crosses(np.zeros((1, 2)), 4, f' {bad} stroke-width="1.8"')
     silent = 'stroke-opacity="0.4"' if s.at.dense else 'stroke-width="1.2" stroke-dasharray="3 3"'
+    outside = np.where((s.pair == "measured") & ~s.counted, "outside", s.pair)
     found = [
+        (
+            outside,
+            "outside",
+            f'<path d="M-11 0h22" stroke="{PALETTE[len(PALETTE) // 2]}" stroke-width="4" stroke-dasharray="7 2.5"/>',
+            "pair measured but not counted",
+        ),
         (s.pair, "unmeasured", f'<path d="M-11 0h22" {muted} {silent}/>', "pair not measured"),
         (s.pair, "failed", f'<path d="M-11 0h22" {bad} stroke-width="1.6" stroke-dasharray="4 3"/>{lines}', "pair failed or excluded"),
         (s.qubit, "failed", circle(fill=ink("paper"), style=bad) + cross, "qubit not working"),

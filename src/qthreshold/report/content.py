@@ -13,6 +13,7 @@ from qthreshold.numerics.decay import REJECTED
 from qthreshold.plan import ONE_QUBIT, READOUT, TWO_QUBIT, Plan, plan_cost
 from qthreshold.report.words import (
     OUTCOMES,
+    counted_pairs,
     integer,
     is_upper,
     joined,
@@ -205,16 +206,16 @@ def pair_rows(s: dict[str, Any]) -> list[list[str]]:
 
 
 def worst_pair_rows(s: dict[str, Any], rows: int = 20) -> list[list[str]]:
-    """The pairs with the largest errors, the worst first."""
-    known = [e for e in s["edges"] if e["cnot_error"]["best"] is not None]
-    return [_pair_row(e) for e in sorted(known, key=lambda e: -float(e["cnot_error"]["best"]))[:rows]]
+    """The counted pairs with the largest errors, the worst first."""
+    return [_pair_row(e) for e in sorted(counted_pairs(s), key=lambda e: -float(e["cnot_error"]["best"]))[:rows]]
 
 
 def _pair_row(e: dict[str, Any]) -> list[str]:
     error, chi2 = e["cnot_error"], e["chi2_per_dof"]
+    status = e["status"] if e["counted"] or error["best"] is None else f"{e['status']}, not counted"
     return [
         pair_name(e["edge"]), number(error["best"]), _range(error["low"], error["high"]), _range(*e["systematic"]), number(e["true_cnot_error"]),
-        "-" if chi2 is None else f"{chi2:.2f}", _why(e["status"], e["reason"]),
+        "-" if chi2 is None else f"{chi2:.2f}", _why(status, e["reason"]),
     ]  # fmt: skip
 
 

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.transforms import Bbox
 
 from qthreshold.backends.noise import Truth
 from qthreshold.decays import DecayTable
@@ -19,11 +21,12 @@ from qthreshold.identity import Interval
 from qthreshold.metrics import DeviceMetrics
 from qthreshold.numerics.intervals import normal_half_width
 from qthreshold.report.drawing import COLOURS
+from qthreshold.report.labels import Label, place_labels
 from qthreshold.report.points import Point
 from qthreshold.report.words import joined, number
 from qthreshold.rulebook import Band, Instrument, short
 
-__all__ = ["FLOOR", "arm_legend", "contexts", "decay", "distribution", "histogram", "residuals", "staircase", "truth"]
+__all__ = ["FLOOR", "LEGEND_LINE", "NAMED", "arm_legend", "contexts", "decay", "distribution", "histogram", "residuals", "staircase", "truth"]
 
 Real = npt.NDArray[np.float64]
 
@@ -33,6 +36,10 @@ _DOTS = 400  # pairs that are shown one by one
 _MARKS = "os^Dv<>P"
 FLOOR = 1e-6
 """What an estimate that is not above it is drawn at, where an axis is logarithmic."""
+NAMED = 12
+"""Points of the staircase up to which names stand beside them; of more they stand in the legend."""
+LEGEND_LINE = 0.19
+"""Inches that a line of the legend takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +84,7 @@ def staircase(
         _cloud(axes, metrics)
     if frontier is not None and frontier.sizes.size:
         _parts(axes, frontier)
-    for k, p in enumerate(points):
-        _place(axes, p, k, bottom)
+    marks = [_place(axes, p, k, bottom) for k, p in enumerate(points)]
     if truth is not None:
         axes.plot(device.qubits.best, truth, marker="D", ms=6, mfc="none", mec=_INK, ls="none", zorder=7, label=f"{truth_label} {number(truth)}")
     axes.set_xlabel("qubits")
@@ -87,17 +93,25 @@ def staircase(
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
     _log_errors(axes.yaxis)
-    if entries := len(axes.get_legend_handles_labels()[0]):
-        axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.14), ncols=2, handlelength=1.4, borderaxespad=0.0, columnspacing=1.5)
-        _make_room(axes, 0.1 + 0.19 * math.ceil(entries / 2))
+    whole = axes.get_position()
+    _legend_below(axes, whole)
+    if len(points) > NAMED or not place_labels(axes, [label for _, label in marks]):
+        for mark, label in marks:
+            mark.set_label(label.text)
+        _legend_below(axes, whole)
 
 
-def _make_room(axes: Axes, inches: float) -> None:
-    """Move the lower end of axes up, for what stands below them."""
-    box, figure = axes.get_position(), axes.get_figure()
+def _legend_below(axes: Axes, whole: Bbox) -> None:
+    """A legend below the axes, which leave it as much as it takes of the place that they had."""
+    entries, figure = len(axes.get_legend_handles_labels()[0]), axes.get_figure(root=True)
+    if not entries:
+        return
     assert figure is not None  # axes are drawn on figures
-    lift = inches / float(figure.get_figheight())  # type: ignore[union-attr]
-    axes.set_position((box.x0, box.y0 + lift, box.width, box.height - lift))
+    high = float(figure.get_figheight())
+    lift = (0.1 + LEGEND_LINE * math.ceil(entries / 2)) / high
+    axes.set_position((whole.x0, whole.y0 + lift, whole.width, whole.height - lift))
+    below = max(0.14, 0.47 / (high * (whole.height - lift)))  # of the height of the axes: past their numbers and name
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -below), ncols=2, handlelength=1.4, borderaxespad=0.0, columnspacing=1.5)
 
 
 def _stairs(instruments: Sequence[Instrument]) -> list[_Stairs]:
@@ -157,34 +171,25 @@ def _parts(axes: Axes, frontier: Frontier) -> None:
     )  # fmt: skip
 
 
-def _place(axes: Axes, point: Point, k: int, bottom: float) -> None:
-    """One device with its intervals in both directions; on the lower edge, marked so, where no error is known, and on the left one without qubits."""
-    colour = _INK if k == 0 else _MUTED
+def _place(axes: Axes, point: Point, k: int, bottom: float) -> tuple[Any, Label]:
+    """One device with its intervals in both directions; on the lower edge, marked so, where no error is known, and on the left one without qubits.
+
+    Returns:
+        What was drawn, and the name to be written beside it.
+    """
+    colour, mark = (_INK if k == 0 else (_MUTED, _ACCENT, _SECOND)[k // len(_MARKS) % 3]), _MARKS[k % len(_MARKS)]
     left = axes.get_xlim()[0]
     x, y = _clipped(point.qubits, 1.05 * left), point.error
     if math.isnan(y.best):
-        axes.plot(x.best, 1.15 * bottom, marker="|", ms=14, color=colour, ls="none", zorder=8)
-        axes.annotate(
-            f"{point.label}: {'no qubit counted' if point.qubits.best < 1 else 'no error known'}",
-            (x.best, 1.15 * bottom),
-            (6, 6),
-            textcoords="offset points",
-            color=colour,
-            fontsize=8.5,
-            zorder=9,
-        )
-        return
+        (line,) = axes.plot(x.best, 1.15 * bottom, marker="|", ms=14, color=colour, ls="none", zorder=8)
+        text = f"{point.label}: {'no qubit counted' if point.qubits.best < 1 else 'no error known'}"
+        return line, Label(text, x.best, 1.15 * bottom, colour, False)
     best, low, high = (max(v, FLOOR) for v in (y.best, y.low, y.high))
-    axes.errorbar(
-        x.best, best, xerr=[[x.best - x.low], [x.high - x.best]], yerr=[[best - low], [high - best]], fmt=_MARKS[k % len(_MARKS)],
+    bars = axes.errorbar(
+        x.best, best, xerr=[[x.best - x.low], [x.high - x.best]], yerr=[[best - low], [high - best]], fmt=mark,
         ms=6.5 if k == 0 else 5, color=colour, mfc=colour if k == 0 else "none", capsize=3, elinewidth=1.4, zorder=8,
     )  # fmt: skip
-    first, last = np.log(axes.get_xlim())
-    late = (np.log(x.best) - first) / (last - first) > 0.8  # its name would not fit to the right
-    axes.annotate(
-        point.label, (x.best, best), (-8 if late else 8, 6), textcoords="offset points", ha="right" if late else "left", color=colour,
-        weight="bold" if k == 0 else "normal", fontsize=9, zorder=9,
-    )  # fmt: skip
+    return bars, Label(point.label, x.best, best, colour, k == 0)
 
 
 def _clipped(count: Interval, least: float) -> Interval:
@@ -265,34 +270,56 @@ def _curve(fits: FittedErrors, row: int, arm: int, m: npt.NDArray[Any]) -> tuple
     return a * p**m + b, half
 
 
-def histogram(axes: Axes, errors: Real, mean: float, limits: Sequence[tuple[str, float]]) -> None:
+def histogram(axes: Axes, errors: Real, mean: float, limits: Sequence[tuple[str, float]], *, rest: Real | None = None) -> None:
     """C-NOT errors of all pairs on a logarithmic axis, with the mean and the limits of the law.
 
     Args:
         axes: To draw on.
-        errors: Of the pairs, ``(M,)``; NaN where there is none.
-        mean: Mean over the counted pairs.
+        errors: Of the counted pairs, ``(M,)``; NaN where there is none.
+        mean: Mean over them.
         limits: Names and values.
+        rest: Of pairs that are not counted.
     """
-    seen = np.maximum(errors[np.isfinite(errors)], FLOOR)
+    counted, out = (np.maximum(e[np.isfinite(e)], FLOOR) for e in (errors, np.zeros(0) if rest is None else rest))
+    seen = np.concatenate([counted, out])
     marks = [v for _, v in limits]
     if seen.size:
         low, high = min([seen.min(), *marks]) * 0.8, max([seen.max(), *marks]) * 1.25
         bins = np.geomspace(low, high, int(np.clip(3 * math.sqrt(seen.size), 12, 48)))
-        counts, *_ = axes.hist(seen, bins=bins.tolist(), color=_SOFT, edgecolor=_ACCENT, linewidth=0.7)
-        axes.set_ylim(0, 1.4 * float(np.max(counts)))  # names of limits stand above the bars
+        counts, *_ = axes.hist(counted, bins=bins.tolist(), color=_SOFT, edgecolor=_ACCENT, linewidth=0.7)
+        if out.size:
+            more, *_ = axes.hist(out, bins=bins.tolist(), bottom=counts, color="none", edgecolor=_MUTED, linewidth=0.9, ls=(0, (2, 1.5)))
+            axes.legend(handles=[Patch(fc="none", ec=_MUTED, lw=0.9, ls=(0, (2, 1.5)), label="not counted")], loc="upper left",
+                        bbox_to_anchor=(0.0, 0.77), borderpad=0.0, handlelength=1.4)  # fmt: skip
+            counts = np.add(counts, more)
+        axes.set_ylim(0, (1.5 if out.size else 1.4) * float(np.max(counts)))  # names of limits stand above the bars
     axes.set_xscale("log")
-    trans = axes.get_xaxis_transform()
-    for k, (name, value) in enumerate(limits):
+    for _, value in limits:
         axes.axvline(value, color=_SECOND, lw=1.5)
-        axes.text(value, 0.98 - 0.08 * k, f" {name} ", color=_SECOND, transform=trans, va="top", ha="left", fontsize=8)
     if not math.isnan(mean):
         axes.axvline(max(mean, FLOOR), color=_INK, lw=1.3, ls="--")
-        axes.text(max(mean, FLOOR), 0.82, f" mean {number(mean)}", color=_INK, transform=trans, va="top", fontsize=8)
+    for k, (name, value) in enumerate(limits):
+        _beside_line(axes, name, value, 0.98 - 0.08 * k, _SECOND)
+    if not math.isnan(mean):
+        _beside_line(axes, f"mean {number(mean)}", max(mean, FLOOR), 0.82, _INK)
     axes.set_xlabel("C-NOT error")
     axes.set_ylabel("pairs")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     _log_errors(axes.xaxis)
+
+
+def _beside_line(axes: Axes, name: str, x: float, height: float, colour: str) -> None:
+    """A name to the right of an upright line; to the left where it would leave the axes."""
+    axes.get_xlim()  # until asked for, limits are not those of what was drawn
+    for side, way in (("left", 1), ("right", -1)):
+        text = axes.annotate(
+            name, (x, height), (3 * way, 0), xycoords=axes.get_xaxis_transform(), textcoords="offset points", va="top", ha=side, color=colour,
+            fontsize=8,
+        )  # fmt: skip
+        box, frame = text.get_window_extent(), axes.get_window_extent()
+        if way < 0 or box.x1 <= frame.x1 or box.x0 - box.width < frame.x0:
+            return
+        text.remove()
 
 
 def truth(axes: Axes, true: Truth, fits: FittedErrors) -> None:

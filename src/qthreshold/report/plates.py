@@ -1,18 +1,20 @@
 """The figures of a report: which there are for a run, how each is drawn, and the sentence that says what it shows."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from qthreshold.errors import InputError
 from qthreshold.report import drawing, figures
 from qthreshold.report.content import leading
 from qthreshold.report.points import Point, metrics_point
-from qthreshold.report.words import many, number, pair_name, plain, shown_name, some, span
+from qthreshold.report.words import joined, many, number, pair_name, plain, shown_name, some, span
 from qthreshold.result import RunRecords
 from qthreshold.rulebook import Instrument, short
 
@@ -93,17 +95,20 @@ def comparison_plates(runs: Sequence[tuple[str, RunRecords]]) -> list[Plate]:
     alt = f"{len(points)} runs" + (
         f"; the lowest mean C-NOT error is {number(best.error.best)}, of {best.label}." if best else "; none has an error."
     )
-    medians = [f"{label}: {number(float(np.nanmedian(r.fits.cnot[:, 0])))}" for label, r in runs if np.isfinite(r.fits.cnot[:, 0]).any()]
+    medians = [f"{label}: {number(float(np.median(r.fits.cnot[_counted(r), 0])))}" for label, r in runs if _counted(r).any()]
+    excluded = any(np.isfinite(r.fits.cnot[~_counted(r), 0]).any() for _, r in runs)
+    uncounted = [label for label, r in runs if not len(r.metrics.member_edges) and _counted(r).any()]
+    note = f" No pair of {joined(uncounted)} is counted; all that have an error are drawn." if uncounted else ""
     return [
         Plate(
-            name="staircase", group="bands", title="Where the devices stand", alt=alt, size=(7.4, 4.6),
+            name="staircase", group="bands", title="Where the devices stand", alt=alt, size=(7.4, 4.6 + _named_below(len(points))),
             caption=f"{_on_the_stairs(rules)} Bars are intervals of count and mean error.",
             draw=lambda figure: figures.staircase(figure.subplots(), rules, points[0], others=points[1:]),
         ),
         Plate(
-            name="distribution", group="distributions", title="C-NOT errors of all pairs", size=(7.4, 3.8),
-            caption="A line further left is a better device.", alt=f"Median error of a pair: {some(medians, 6) or 'none known'}.",
-            draw=lambda figure: figures.distribution(figure.subplots(), [(_label(label), r.fits.cnot[:, 0]) for label, r in runs]),
+            name="distribution", group="distributions", title=f"C-NOT errors of {'the counted' if excluded else 'all'} pairs", size=(7.4, 3.8),
+            caption=f"A line further left is a better device.{note}", alt=f"Median error of a pair: {some(medians, 6) or 'none known'}.",
+            draw=lambda figure: figures.distribution(figure.subplots(), [(_label(label), r.fits.cnot[_counted(r), 0]) for label, r in runs]),
         ),
         *_compared(runs, with_first=False),
     ]  # fmt: skip
@@ -124,6 +129,18 @@ def _deciding(run: RunRecords) -> list[Instrument]:
     """The instruments that give a verdict."""
     given = {v.instrument for v in run.verdicts.verdicts if v.position is not None}
     return [i for i in run.instruments if i.id in given]
+
+
+def _named_below(points: int) -> float:
+    """Inches that the names of points take where they stand below a staircase."""
+    return figures.LEGEND_LINE * math.ceil(points / 2) if points > figures.NAMED else 0.0
+
+
+def _counted(run: RunRecords) -> npt.NDArray[np.bool_]:
+    """Which rows of the fits are pairs that the mean runs over; where there is none, those with an estimate."""
+    known = np.isfinite(run.fits.cnot[:, 0])
+    counted = known & np.isin(run.fits.edges, run.metrics.member_edges)
+    return counted if counted.any() else known
 
 
 def _on_the_stairs(rules: Sequence[Instrument]) -> str:
@@ -149,7 +166,7 @@ def _staircase(run: RunRecords, summary: dict[str, Any], others: Sequence[Point]
     return Plate(
         name="staircase", group="bands", title="Limit of the C-NOT error against the number of qubits",
         alt=f"{shown_name(run.device.name)}: {reason}.",
-        caption=caption, size=(7.4, 4.7), draw=draw,
+        caption=caption, size=(7.4, 4.7 + _named_below(1 + len(others))), draw=draw,
     )  # fmt: skip
 
 
@@ -169,7 +186,7 @@ def pair_rows(run: RunRecords, pairs: str) -> list[tuple[str, int]]:
             measured = f"measured were {some(names, 6)}" if names else "no pair was measured"
             raise InputError(f"--pairs: no pair {unknown[0]!r} in this run; {measured}")
         return [(f"Pair {name}", row_of[name]) for name in dict.fromkeys(asked)]
-    fitted = np.flatnonzero(np.isfinite(run.fits.cnot[:, 0]))
+    fitted = np.flatnonzero(_counted(run))
     order = fitted[np.argsort(run.fits.cnot[fitted, 0])].tolist()
     if not order:
         return [(f"Not fitted: pair {name}", row) for row, name in list(enumerate(names))[:3]]
@@ -188,6 +205,7 @@ def _decay(run: RunRecords, summary: dict[str, Any], title: str, row: int, *, se
     fit += "; no band, since the end of the decay was fitted too" if status == "asymptote_shifted" else ""
     per_dof = f"; chi-square per degree of freedom {found['chi2_per_dof']:.2g}" if found["chi2_per_dof"] is not None else ""
     error = f"C-NOT error {span(found['cnot_error'])}" if found["cnot_error"]["best"] is not None else "no C-NOT error"
+    error += "; not counted" if found["cnot_error"]["best"] is not None and not found["counted"] else ""
 
     def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
@@ -207,21 +225,28 @@ def _histogram(run: RunRecords, summary: dict[str, Any]) -> Plate:
         (f"{short(b.max_error)}, {'limit at this size' if b.holds(n) else f'from {b.min_qubits} qubits'}", b.max_error)
         for b in bands if b.max_error is not None and (b.holds(n) or b.min_qubits > n)
     ][:2]  # fmt: skip
-    errors, mean = run.fits.cnot[:, 0], run.metrics.mean.best
-    seen = errors[np.isfinite(errors)]
+    counted = _counted(run)
+    errors, mean, none = run.fits.cnot[:, 0], run.metrics.mean.best, len(run.metrics.member_edges) == 0
+    seen, rest = errors[counted], errors[np.isfinite(errors) & ~counted]
     middle = float(np.median(seen))
     at = limits[0][1] if limits and limits[0][0].endswith("this size") else None
     under = int((seen <= at).sum()) if at is not None else 0
     whose = f" ({first['jurisdiction']})" if first is not None else ""
     some_of_them = f"{under:,}" if under else "none"
     below = f"; {some_of_them} of them at or below the limit {short(at)} at this size{whose}" if at is not None else ""
-    floor = int((seen <= figures.FLOOR).sum())
+    out = f"; {many(rest.size, 'pair')} from {_between(rest)} not counted" if rest.size else ""
+    floor = int((errors <= figures.FLOOR).sum())
     caption = f"{many(floor, 'estimate')} of {short(figures.FLOOR)} or less stand at the left end." if floor else ""
     return Plate(
         name="histogram", group="distributions", title="C-NOT errors of all pairs", size=(4.7, 3.6), caption=caption,
-        alt=f"{many(seen.size, 'pair')} from {number(float(seen.min()))} to {number(float(seen.max()))}, median {number(middle)}{below}.",
-        draw=lambda figure: figures.histogram(figure.subplots(), errors, mean, limits),
+        alt=f"{many(seen.size, 'counted pair' if rest.size else 'pair')}{', none of them counted,' if none else ''} from {_between(seen)}, "
+        f"median {number(middle)}{below}{out}.",
+        draw=lambda figure: figures.histogram(figure.subplots(), seen, mean, limits, rest=rest),
     )  # fmt: skip
+
+
+def _between(errors: npt.NDArray[np.float64]) -> str:
+    return f"{number(float(errors.min()))} to {number(float(errors.max()))}"
 
 
 def _truth(run: RunRecords) -> Plate:

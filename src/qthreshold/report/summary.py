@@ -42,7 +42,7 @@ def make_summary(run: RunRecords) -> dict[str, Any]:
         "not_measured": _not_measured(fits),
         "missing_circuits": list(run.missing),
         "settings": dict(header.get("settings", {})),
-        "edges": _edges(device, plan, fits, truth),
+        "edges": _edges(device, plan, fits, metrics, truth),
         "working_qubits": metrics.working_qubits.as_dict(),
         "connected_working_qubits": metrics.connected_working_qubits.as_dict(),
         "connected": metrics.connected,
@@ -125,8 +125,8 @@ def _not_measured(fits: FittedErrors) -> dict[str, list[int]]:
     }
 
 
-def _edges(device: Device, plan: Plan, fits: FittedErrors, truth: Truth | None) -> list[dict[str, Any]]:
-    row = {e: i for i, e in enumerate(fits.edges.tolist())}
+def _edges(device: Device, plan: Plan, fits: FittedErrors, metrics: DeviceMetrics, truth: Truth | None) -> list[dict[str, Any]]:
+    row, counted = {e: i for i, e in enumerate(fits.edges.tolist())}, set(metrics.member_edges.tolist())
     errors = {
         name: _intervals(values, fits.level)
         for name, values in (
@@ -148,7 +148,8 @@ def _edges(device: Device, plan: Plan, fits: FittedErrors, truth: Truth | None) 
         out.append({
             "edge": pair, "cnot_error": of["cnot_error"], "epc": of["epc"], "upper_cnot_error": of["upper_cnot_error"],
             "systematic": systematic[i] if i is not None else [None, None], "p_ref": of["p_ref"], "p_int": of["p_int"],
-            "chi2_per_dof": chi2[i] if i is not None else None, "status": status, "reason": reason or None, "true_cnot_error": true[e],
+            "chi2_per_dof": chi2[i] if i is not None else None, "status": status, "reason": reason or None, "counted": e in counted,
+            "true_cnot_error": true[e],
         })  # fmt: skip
     return out
 

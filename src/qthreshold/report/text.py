@@ -13,6 +13,7 @@ from qthreshold.numerics.decay import REJECTED
 from qthreshold.report.words import (
     OUTCOMES,
     answer,
+    counted_pairs,
     disagreements,
     footnotes,
     integer,
@@ -239,7 +240,7 @@ def _unchecked(s: dict[str, Any]) -> str:
 
 
 def _worst_pairs(s: dict[str, Any], rows: int) -> Table | None:
-    known = [e for e in s["edges"] if e["cnot_error"]["best"] is not None]
+    known = counted_pairs(s)
     if not known:
         return None
     truth = any(e["true_cnot_error"] is not None for e in known)

@@ -8,8 +8,8 @@ from typing import Any
 from qthreshold.numerics.decay import REJECTED
 
 __all__ = [
-    "OUTCOMES", "answer", "disagreements", "footnotes", "integer", "is_upper", "joined", "many", "measured", "not_counted", "number", "one_line",
-    "pair_name", "percent", "plain", "printable", "ranges", "reasons", "shown_name", "some", "span", "stated",
+    "OUTCOMES", "answer", "counted_pairs", "disagreements", "footnotes", "integer", "is_upper", "joined", "many", "measured", "not_counted", "number",
+    "one_line", "pair_name", "percent", "plain", "printable", "ranges", "reasons", "shown_name", "some", "span", "stated",
 ]  # fmt: skip
 
 OUTCOMES = {
@@ -234,6 +234,12 @@ def _shared(reasons: Sequence[str]) -> str:
 def pair_name(edge: Sequence[int]) -> str:
     """Such as ``3-4``."""
     return f"{edge[0]}-{edge[1]}"
+
+
+def counted_pairs(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """The pairs that the mean runs over; where there is none, all with an estimate."""
+    known = [e for e in summary["edges"] if e["cnot_error"]["best"] is not None]
+    return [e for e in known if e["counted"]] or known
 
 
 def footnotes(summary: dict[str, Any]) -> list[str]:
