@@ -34,20 +34,21 @@ RUNS_FORMS = ("html", "md", "json", "csv", "svg", "png")
 
 
 def run_labels(runs: Sequence[RunRecords]) -> list[str]:
-    """A name for each run: the device; its day, time or id too, as far as it takes to tell them apart."""
+    """A name for each run: the device; its day, time or id too, as far as it takes to tell the runs of a device apart, and for all of them alike."""
     names, days = [shown_name(r.device.name) for r in runs], [r.header["created_at"] for r in runs]
     choices = [
-        names,
         [f"{n}, {d[:10]}" for n, d in zip(names, days, strict=True)],
         [f"{n}, {d[:16].replace('T', ' ')}" for n, d in zip(names, days, strict=True)],
         [f"{n}, {r.header['run_id'][:8]}" for n, r in zip(names, runs, strict=True)],
         [f"{n} ({k})" for k, n in enumerate(names, start=1)],
     ]
-    out = names
-    for c in choices:  # a name that stands alone stays as it is
-        taken = Counter(out)
-        out = [o if taken[o] == 1 else new for o, new in zip(out, c, strict=True)]
-    return out
+    out, taken = list(names), Counter(names)
+    for name in (n for n in taken if taken[n] > 1):
+        rows = [k for k, n in enumerate(names) if n == name]
+        kind = next((c for c in choices if len({c[k] for k in rows}) == len(rows)), choices[-1])
+        for k in rows:
+            out[k] = kind[k]
+    return out if len(set(out)) == len(out) else choices[-1]  # a device may be called what another's run is labelled
 
 
 def runs_dict(runs: Sequence[RunRecords]) -> dict[str, Any]:
