@@ -1,6 +1,7 @@
 """Several runs side by side: one page, the same as Markdown, CSV and JSON."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -121,6 +122,7 @@ def _values(runs: Sequence[RunRecords], labels: list[str]) -> dict[str, Any]:
     verdicts = [(f"{law[r]} ({r})", [_outcome(found.get(r)) for found in by_rule]) for r in decided]
     return {
         "title": f"{len(runs)} runs side by side: export-control thresholds", "labels": labels, "rows": rows, "verdict_rows": verdicts,
+        "silent": _silent([r for r in rules if r not in decided], law, by_rule),
         "answers": [_answer(label, s) for label, s in zip(labels, summaries, strict=True)],
         "disagreements": [
             f"{label}: {line}" for label, s in zip(labels, summaries, strict=True) if s["disagreements"]
@@ -128,6 +130,15 @@ def _values(runs: Sequence[RunRecords], labels: list[str]) -> dict[str, Any]:
         ],
         "differences": _differences(summaries), "notice": NOTICE,
     }  # fmt: skip
+
+
+def _silent(rules: Sequence[str], law: dict[str, str], by_rule: Sequence[dict[str, dict[str, Any]]]) -> list[str]:
+    """Why instruments give no verdict for any run, in short; those with the same reason share a sentence."""
+    groups: dict[str, list[str]] = {}
+    for rule in rules:
+        short_reasons = dict.fromkeys(re.split(r"; | \(|, so no verdict", found[rule]["reason"])[0] for found in by_rule if rule in found)
+        groups.setdefault("; ".join(short_reasons), []).append(f"{law[rule]} ({rule})")
+    return [f"{joined(names)}: {why}." for why, names in groups.items()]
 
 
 def _answer(label: str, s: dict[str, Any]) -> str:
