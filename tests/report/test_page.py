@@ -319,6 +319,40 @@ def test_runs_are_told_apart_by_as_much_as_it_takes():
     assert run_labels([a, a, b]) == ["a (1)", "a (2)", "b"]
 
 
+def test_side_by_side_says_which_instruments_give_no_verdict_and_why():
+    runs = [grid_run(name="a"), grid_run(name="b")]
+    files = dict(runs_files(runs, ["html", "md"]))
+    page, note = Reader(files["report.html"].decode()).text, files["report.md"].decode().replace("\\", "")
+    without = [v for v in runs[0].verdicts.verdicts if v.position is None]
+    assert without
+    for text in (page, note):
+        said = text.partition("No verdict for any run. ")[2]
+        for v in without:
+            assert said.count(f"({v.instrument})") == 1
+    assert "South Korea (kr-strategic) and Netherlands (nl-regeling): bands not verified: only secondary sources were read." in note
+    assert "China (cn-dual-use): no entry for quantum computers and no qubit threshold." in " ".join(page.split())
+    for v in runs[0].verdicts.verdicts:
+        if v.position is not None:
+            assert f"({v.instrument})" not in note.partition("No verdict for any run. ")[2]
+
+
+def test_runs_of_one_device_have_labels_of_one_kind():
+    """Two runs of one minute and one of another: the id for all three, though the time would tell the third apart."""
+    ids, times = ("61b9ecea00000000", "f8372d5800000000", "0123456700000000"), ("11:40:01", "11:40:31", "11:42:00")
+    runs = [grid_run(name="a") for _ in ids] + [grid_run(name="b")]
+    for run, run_id, time_ in zip(runs[:3], ids, times, strict=True):
+        run.header.update(run_id=run_id, created_at=f"2026-11-25T{time_}Z")
+    assert run_labels(runs) == ["a, 61b9ecea", "a, f8372d58", "a, 01234567", "b"]
+    assert run_labels(runs[1:]) == ["a, 2026-11-25 11:40", "a, 2026-11-25 11:42", "b"]
+    assert len(set(run_labels([*runs, runs[0]]))) == 5
+
+
+def test_labels_are_never_the_same():
+    """Not even where a device has the name of another's label."""
+    a, b = grid_run(name="a"), grid_run(name="a (2)")
+    assert len(set(run_labels([b, a, a]))) == 3
+
+
 def test_runs_that_mean_different_things_are_not_set_side_by_side_in_silence():
     text = Reader(_runs_page([grid_run(name="a"), grid_run(name="b", context="simultaneous")])).text
     assert "Compare with care" in text

@@ -6,7 +6,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from qthreshold.drift import find_drift
-from qthreshold.report.drawing import png, svg
+from qthreshold.report.drawing import _drawn, _styled, png, svg
 from qthreshold.report.trends import SIZE, trend
 from qthreshold.report.trendtext import drift_sentence, step_words, trend_text
 from reference.histories import count_series, noise, series_of, works_series
@@ -152,6 +152,28 @@ def test_the_figure_shows_values_trend_steps_calibrations_and_the_alarm(rising, 
     assert "step" in legend(axes)
     step = next(line for line in axes.lines if line.get_label() == "step")
     assert np.datetime64(step.get_xdata()[0]) == stepping[0].taken_at[15].astype("datetime64[s]")
+
+
+def test_the_bar_at_the_foot_is_named_and_the_legend_stays_inside_the_figure():
+    x = np.where(np.arange(30) < 15, 5e-3, 8e-3) + 1.5e-3 * noise(30)
+    x[27:] = np.nan
+    series, drift = found(series_of(x, error=1.5e-3, calibrated=5.0))
+    (step,) = drift.changes
+    assert step.latest > step.earliest
+    with _styled({}):
+        figure = _drawn(lambda f: trend(f.subplots(), series, drift), SIZE)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+    (axes,) = figure.axes
+    assert legend(axes).count("interval of the step") == 1
+    bar = next(line for line in axes.lines if line.get_label() == "interval of the step")
+    assert [np.datetime64(t, "s") for t in bar.get_xdata()] == [np.datetime64(int(t), "s") for t in (step.earliest, step.latest)]
+    box, frame = axes.get_legend().get_window_extent(canvas.get_renderer()), axes.get_window_extent()
+    assert frame.y1 <= box.y0 < box.y1 <= figure.bbox.y1
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+    sharp = found(series_of(np.where(np.arange(30) < 15, 5e-3, 8e-3) + 3e-5 * noise(30), error=3e-5))
+    assert sharp[1].changes[0].latest == sharp[1].changes[0].earliest
+    assert "interval of the step" not in legend(drawn(*sharp))
 
 
 def test_runs_without_a_number_are_marked_and_the_line_ends_where_values_do():

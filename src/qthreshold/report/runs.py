@@ -1,6 +1,7 @@
 """Several runs side by side: one page, the same as Markdown, CSV and JSON."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -34,20 +35,21 @@ RUNS_FORMS = ("html", "md", "json", "csv", "svg", "png")
 
 
 def run_labels(runs: Sequence[RunRecords]) -> list[str]:
-    """A name for each run: the device; its day, time or id too, as far as it takes to tell them apart."""
+    """A name for each run: the device; its day, time or id too, as far as it takes to tell the runs of a device apart, and for all of them alike."""
     names, days = [shown_name(r.device.name) for r in runs], [r.header["created_at"] for r in runs]
     choices = [
-        names,
         [f"{n}, {d[:10]}" for n, d in zip(names, days, strict=True)],
         [f"{n}, {d[:16].replace('T', ' ')}" for n, d in zip(names, days, strict=True)],
         [f"{n}, {r.header['run_id'][:8]}" for n, r in zip(names, runs, strict=True)],
         [f"{n} ({k})" for k, n in enumerate(names, start=1)],
     ]
-    out = names
-    for c in choices:  # a name that stands alone stays as it is
-        taken = Counter(out)
-        out = [o if taken[o] == 1 else new for o, new in zip(out, c, strict=True)]
-    return out
+    out, taken = list(names), Counter(names)
+    for name in (n for n in taken if taken[n] > 1):
+        rows = [k for k, n in enumerate(names) if n == name]
+        kind = next((c for c in choices if len({c[k] for k in rows}) == len(rows)), choices[-1])
+        for k in rows:
+            out[k] = kind[k]
+    return out if len(set(out)) == len(out) else choices[-1]  # a device may be called what another's run is labelled
 
 
 def runs_dict(runs: Sequence[RunRecords]) -> dict[str, Any]:
@@ -120,6 +122,7 @@ def _values(runs: Sequence[RunRecords], labels: list[str]) -> dict[str, Any]:
     verdicts = [(f"{law[r]} ({r})", [_outcome(found.get(r)) for found in by_rule]) for r in decided]
     return {
         "title": f"{len(runs)} runs side by side: export-control thresholds", "labels": labels, "rows": rows, "verdict_rows": verdicts,
+        "silent": _silent([r for r in rules if r not in decided], law, by_rule),
         "answers": [_answer(label, s) for label, s in zip(labels, summaries, strict=True)],
         "disagreements": [
             f"{label}: {line}" for label, s in zip(labels, summaries, strict=True) if s["disagreements"]
@@ -127,6 +130,15 @@ def _values(runs: Sequence[RunRecords], labels: list[str]) -> dict[str, Any]:
         ],
         "differences": _differences(summaries), "notice": NOTICE,
     }  # fmt: skip
+
+
+def _silent(rules: Sequence[str], law: dict[str, str], by_rule: Sequence[dict[str, dict[str, Any]]]) -> list[str]:
+    """Why instruments give no verdict for any run, in short; those with the same reason share a sentence."""
+    groups: dict[str, list[str]] = {}
+    for rule in rules:
+        short_reasons = dict.fromkeys(re.split(r"; | \(|, so no verdict", found[rule]["reason"])[0] for found in by_rule if rule in found)
+        groups.setdefault("; ".join(short_reasons), []).append(f"{law[rule]} ({rule})")
+    return [f"{joined(names)}: {why}." for why, names in groups.items()]
 
 
 def _answer(label: str, s: dict[str, Any]) -> str:

@@ -24,6 +24,8 @@ _LABELS = {
     "cnot_error": "C-NOT error", "readout_error": "readout error", "one_qubit_error": "error per Clifford", "working_qubits": "working qubits",
     "connected_working_qubits": "connected qubits", "works": "probability that it works",
 }  # fmt: skip
+_ROW = 6  # entries of the legend that stand in one row
+_WHEN = "interval of the step"
 _MANY = 120  # runs from which on points are small
 
 
@@ -67,9 +69,18 @@ def trend(axes: Axes, series: Series, drift: Drift, *, label: str = "") -> None:
     plain = series.metric in (*COUNTS, "works")
     axes.yaxis.set_major_locator(MaxNLocator(5, integer=series.metric in COUNTS))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.3g}" if plain else short(float(f"{v:.3g}")) if v else "0"))
-    axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.14), ncols=6, handlelength=1.2, handletextpad=0.5, borderaxespad=0.0, columnspacing=1.1)
+    _legend_above(axes)
+
+
+def _legend_above(axes: Axes) -> None:
+    """A legend above the axes, which leave it as much as it takes: one row, or two where one would be too long."""
+    labels = axes.get_legend_handles_labels()[1]
+    two = len(labels) > _ROW or _WHEN in labels
+    share = 0.83 if two else 0.9
     box = axes.get_position()
-    axes.set_position((box.x0 + 0.02, box.y0 - 0.02, box.width - 0.02, box.height * 0.9))  # at the left, room for 1.95e-2 beside the label
+    axes.set_position((box.x0 + 0.02, box.y0 - 0.02, box.width - 0.02, box.height * share))  # at the left, room for 1.95e-2 beside the label
+    axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.026 / share), ncols=4 if two else _ROW, handlelength=1.2, handletextpad=0.5,
+                borderaxespad=0.0, columnspacing=1.1)  # fmt: skip
 
 
 def _limits(axes: Axes, series: Series, values: Real, errors: Real) -> None:
@@ -97,10 +108,16 @@ def _line(axes: Axes, series: Series, drift: Drift) -> None:
 def _steps(axes: Axes, series: Series, drift: Drift) -> None:
     """Steps: a line at each, its interval as a bar at the foot, and the level on either side."""
     edges = [float(series.taken_at[0]), *(c.taken_at for c in drift.changes), float(series.taken_at[-1])]
+    unnamed = True
     for i, c in enumerate(drift.changes):
         when = np.array([c.earliest, c.taken_at, c.latest]).astype("datetime64[s]")
         axes.axvline(when[1], color=_SECOND, lw=1.2, ls=(0, (4, 2)), zorder=3, label="step" if not i else None)
-        axes.plot(when[[0, 2]], [0.02, 0.02], color=_SECOND, lw=4, solid_capstyle="butt", transform=axes.get_xaxis_transform(), zorder=3)
+        if c.latest > c.earliest:
+            axes.plot(
+                when[[0, 2]], [0.02, 0.02], color=_SECOND, lw=4, solid_capstyle="butt", transform=axes.get_xaxis_transform(), zorder=3,
+                label=_WHEN if unnamed else None,
+            )  # fmt: skip
+            unnamed = False
         for level, start, end in ((c.before, edges[i], edges[i + 1]), (c.before + c.size.best, edges[i + 1], edges[i + 2])):
             axes.plot(np.array([start, end]).astype("datetime64[s]"), [level, level], color=_SECOND, lw=1.1, zorder=2.5)
 
