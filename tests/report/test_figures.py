@@ -22,6 +22,7 @@ from qthreshold.report.content import key_figures, worst_pair_rows
 from qthreshold.report.content import pair_rows as content_rows
 from qthreshold.report.plates import comparison_plates, pair_rows, run_plates
 from qthreshold.report.points import Point, metrics_point, stated_point
+from qthreshold.report.runs import run_labels
 from qthreshold.report.summary import make_summary
 from qthreshold.report.text import render
 from qthreshold.report.words import number
@@ -302,6 +303,19 @@ def test_a_name_is_text_in_a_figure_whatever_it_is():
             text = stairs.svg(inline=inline)
             assert "<script" not in text
             assert shown in "".join(ET.fromstring(text).itertext())
+
+
+@pytest.mark.parametrize("created", [["2026-11-25T12:00:00Z", "2026-11-25T12:01:00Z"], ["2026-11-25T12:00:00Z"] * 2])
+def test_what_tells_two_runs_apart_is_not_cut_off_in_a_figure(created):
+    runs = [grid_run(name="a device with a name of some length and longer than what is shown of any", frontier=False) for _ in created]
+    for k, (run, at) in enumerate(zip(runs, created, strict=True)):
+        run.header.update(created_at=at, run_id=f"{k}1b9ecea00000000")
+    labels = run_labels(runs)
+    assert len(set(labels)) == 2
+    for plate in comparison_plates(list(zip(labels, runs, strict=True))):
+        words = "".join(ET.fromstring(plate.svg(inline=False)).itertext())
+        for label in labels:
+            assert "a device with a name of..., " + label.rpartition(", ")[2] in words
 
 
 def test_coverage_is_counted_and_set_beside_what_was_to_be_expected():

@@ -1,6 +1,7 @@
 """The figures of a report: which there are for a run, how each is drawn, and the sentence that says what it shows."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ ALL_PAIRS = "all"
 _SEQUENCES = 12  # decays up to which every sequence is drawn, beyond only the means
 _COMPARED = 6  # comparisons of isolated with simultaneous runs on a page
 _LABEL = 24  # letters of a name inside a figure
+_RUN = re.compile(r"(, \d{4}-\d\d-\d\d( \d\d:\d\d)?|, [0-9a-f]{8}| \(\d+\))$")  # ends of labels of runs, see run_labels
 _FEW = 10  # pairs below which nothing is said of how many intervals should hold the truth
 
 
@@ -115,9 +117,10 @@ def comparison_plates(runs: Sequence[tuple[str, RunRecords]]) -> list[Plate]:
 
 
 def _label(name: str) -> str:
-    """A name short enough for a figure."""
-    name = shown_name(name)
-    return name if len(name) <= _LABEL else f"{name[: _LABEL - 1]}..."
+    """A name short enough for a figure; what tells runs of one device apart stays."""
+    tail = _RUN.search(name)
+    head, end = (shown_name(name[: tail.start()]), tail[0]) if tail is not None else (shown_name(name), "")
+    return f"{head if len(head) <= _LABEL else f'{head[: _LABEL - 1]}...'}{end}"
 
 
 def _point(label: str, run: RunRecords) -> Point:
