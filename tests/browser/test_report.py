@@ -107,7 +107,10 @@ def test_pointing_at_a_pair_of_the_map_shows_its_row_and_escape_hides_it(browser
     error = next(e for e in s["edges"] if e["edge"] == [1, 2])["cnot_error"]["best"]
     assert f"C-NOT error: {error:.2e}".replace("e-0", "e-") in shown
     assert page.script("return document.getElementById('pair-1-2').classList.contains('lit')")
-    page.press("Escape")
+    for _ in range(3):  # a slow browser still tells of the pointer's last move after the key, which shows the row again
+        page.press("Escape")
+        if page.script("return document.getElementById('tip').hidden"):
+            break
     assert page.script("return document.getElementById('tip').hidden")
     page.click("[data-row='qubit-39']")
     assert "taken out" in page.text("#tip")
