@@ -288,7 +288,7 @@ def histogram(axes: Axes, errors: Real, mean: float, limits: Sequence[tuple[str,
         bins = np.geomspace(low, high, int(np.clip(3 * math.sqrt(seen.size), 12, 48)))
         counts, *_ = axes.hist(counted, bins=bins.tolist(), color=_SOFT, edgecolor=_ACCENT, linewidth=0.7)
         if out.size:
-            more, *_ = axes.hist(out, bins=bins.tolist(), bottom=counts, color="none", edgecolor=_MUTED, linewidth=0.9, ls=(0, (2, 1.5)))
+            more, *_ = axes.hist(out, bins=bins.tolist(), bottom=counts, facecolor="none", edgecolor=_MUTED, linewidth=0.9, ls=(0, (2, 1.5)))
             axes.legend(handles=[Patch(fc="none", ec=_MUTED, lw=0.9, ls=(0, (2, 1.5)), label="not counted")], loc="upper left",
                         bbox_to_anchor=(0.0, 0.77), borderpad=0.0, handlelength=1.4)  # fmt: skip
             counts = np.add(counts, more)
